@@ -1,0 +1,39 @@
+"""The one error hierarchy of the family.
+
+::
+
+    CommonError                    root: code, status, retryable, public_message
+    ├── InvalidInput        422    the caller's values are wrong; nothing was written
+    │   └── InvalidAmount   422    an amount that is not exact, not positive or too fine
+    └── ConfigurationError  500    the service is put together wrongly; never the client's fault
+        ├── MissingPart            a distribution or extra is not installed
+        └── PluginLoadError        one or more plugins did not load
+
+``common.dynamo.exceptions`` and ``common.auth.exceptions`` continue the tree below :class:`CommonError`.
+"""
+
+from common.exceptions._errors import (
+    CommonError,
+    ConfigurationError,
+    FieldError,
+    InvalidAmount,
+    InvalidInput,
+    MissingPart,
+    PluginFailure,
+    PluginLoadError,
+)
+from common.exceptions._problem import PROBLEM_CONTENT_TYPE, Problem, to_problem
+
+__all__ = [
+    "PROBLEM_CONTENT_TYPE",
+    "CommonError",
+    "ConfigurationError",
+    "FieldError",
+    "InvalidAmount",
+    "InvalidInput",
+    "MissingPart",
+    "PluginFailure",
+    "PluginLoadError",
+    "Problem",
+    "to_problem",
+]
