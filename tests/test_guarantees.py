@@ -1,0 +1,62 @@
+"""What the guarantees promise is proved by tests that exist; that they ran is checked by the environment of that name."""
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def guarantees(root: Path) -> ModuleType:
+    """The checker, loaded from its file."""
+    spec = importlib.util.spec_from_file_location("guarantees_checker", root / "tools" / "guarantees.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_named_test_exists(root: Path, guarantees: ModuleType) -> None:
+    """Each guarantee names tests that are there, and none stands twice."""
+    rows = guarantees.read_guarantees(root / "docs" / "guarantees")
+
+    assert len(rows) > 100
+    assert [] == guarantees.faults(rows, None)
+
+
+def test_a_row_without_a_real_test_is_found(tmp_path: Path, guarantees: ModuleType) -> None:
+    """The checker itself can fail: a missing test and a test that did not pass are both reported."""
+    page = tmp_path / "page.md"
+    page.write_text(
+        "| X1 | Nothing proves this. | tests/test_guarantees.py::test_no_such_test |\n"
+        "| X2 | This test has not run. | tests/test_guarantees.py::test_every_named_test_exists |\n"
+        "| X3 | Left out because it is an example. | not yet |\n"
+    )
+    rows = list(guarantees.read_page(page))
+
+    assert 1 == len(guarantees.faults(rows, None))
+    assert 2 == len(guarantees.faults(rows, set()))
+
+
+def test_results_are_read_by_file_class_and_name(tmp_path: Path, guarantees: ModuleType) -> None:
+    """A passed case counts under its pytest name without parameters; a skipped one does not count."""
+    (tmp_path / "one.xml").write_text(
+        '<testsuite><testcase classname="tests.test_a.TestB" name="test_c[1]" file="tests/test_a.py"/>'
+        '<testcase classname="tests.test_a" name="test_d" file="tests/test_a.py"><skipped/></testcase></testsuite>'
+    )
+
+    assert {"tests/test_a.py", "tests/test_a.py::TestB::test_c"} == guarantees.passed_tests(tmp_path)
+
+
+def test_stage_one_of_each_spec_has_a_page(root: Path) -> None:
+    """Each part of the family has a page of guarantees."""
+    pages: Mapping[str, str] = {page.stem: page.read_text() for page in (root / "docs" / "guarantees").glob("*.md")}
+
+    assert {"family", "dynamo", "engines", "ledger", "auth", "observability"} <= {
+        name.partition("-")[0] for name in pages
+    }
