@@ -25,4 +25,290 @@
 
 ``Unavailable`` and ``OutcomeUnknown`` share no base class but the root of all errors here, so that nobody retries the
 second by catching the first.
+
+A cancelled transaction is raised as a :class:`TransactionCanceled` that is an instance of its first failure's class
+too: ``except AlreadyExists`` catches it as it catches the single call's error.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from common.dynamo.requests import Item, ItemKey
+from common.exceptions import CommonError
+
+__all__ = [
+    "AlreadyExists",
+    "BudgetExceeded",
+    "ConditionFailed",
+    "DynamoError",
+    "InvalidCursor",
+    "InvalidItem",
+    "NotFound",
+    "OperationFailure",
+    "OutcomeUnknown",
+    "Reason",
+    "RequestRefused",
+    "TransactionCanceled",
+    "Unavailable",
+    "UniqueViolation",
+    "VersionConflict",
+    "canceled_by",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why the engine refused one part of a write, in the words of ``CancellationReasons``."""
+
+    code: str
+    """``ConditionalCheckFailed``, another code of the engine, or ``None`` (a string) for a part that was in order."""
+    item: Item | None = field(default=None, repr=False)
+    """The stored item (ALL_OLD); ``None`` where no item exists or the part was in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperationFailure:
+    """One operation of a transaction that did not hold."""
+
+    position: int
+    """Its place among the caller's operations, from 0."""
+    operation: str
+    """What was asked, such as ``create invoice``."""
+    code: str
+    """The engine's reason, such as ``ConditionalCheckFailed``."""
+    error: "DynamoError"
+    """What the same operation would have raised as a single call."""
+
+    @property
+    def stored(self) -> Any:
+        """The stored model, where the engine told it."""
+        return getattr(self.error, "stored", None)
+
+
+class DynamoError(CommonError):
+    """Anything that the data layer raises on purpose."""
+
+    code = "dynamo_error"
+
+
+class NotFound(DynamoError):
+    """The item does not exist, or has expired. Nothing was written."""
+
+    code = "not_found"
+    status = 404
+    public_message = "What was asked for does not exist."
+
+
+class ConditionFailed(DynamoError):
+    """The condition of a write did not hold. Nothing was written."""
+
+    code = "condition_failed"
+    status = 409
+    public_message = "The current state does not allow this."
+
+    def __init__(
+        self, message: str = "", *, stored: Any = None, reasons: Sequence[Reason] = (), unknown_attempts: int = 0
+    ) -> None:
+        super().__init__(message)
+        self.stored = stored
+        """The item that stood in the way: a model from a DAO, the item itself from ``Database.execute``, or ``None``."""
+        self.reasons = tuple(reasons)
+        """As the engine gave them, one per part of the write."""
+        self.unknown_attempts = unknown_attempts
+        """Earlier attempts of the same call whose outcome nobody knows."""
+
+
+class AlreadyExists(ConditionFailed):
+    """An item with this key exists. Nothing was written."""
+
+    code = "already_exists"
+    public_message = "It exists already."
+
+
+class VersionConflict(ConditionFailed):
+    """Another writer changed the item since it was read. Nothing was written; read it again and decide anew."""
+
+    code = "version_conflict"
+    retryable = True
+    public_message = "It was changed by somebody else in the meantime."
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        expected: int | None = None,
+        stored: Any = None,
+        reasons: Sequence[Reason] = (),
+        unknown_attempts: int = 0,
+    ) -> None:
+        super().__init__(message, stored=stored, reasons=reasons, unknown_attempts=unknown_attempts)
+        self.expected = expected
+        """The version that the writer had seen; ``None`` where it is not known here."""
+
+
+class UniqueViolation(ConditionFailed):
+    """Another item owns the value of a unique field. Nothing was written."""
+
+    code = "unique_violation"
+    public_message = "The value is taken."
+
+    def __init__(
+        self, message: str = "", *, field: str = "", reasons: Sequence[Reason] = (), unknown_attempts: int = 0
+    ) -> None:
+        super().__init__(message, reasons=reasons, unknown_attempts=unknown_attempts)
+        self.field = field
+
+
+class TransactionCanceled(DynamoError):
+    """A transaction did not hold as a whole. Nothing was written."""
+
+    code = "transaction_canceled"
+    status = 409
+    public_message = "The current state does not allow this."
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        reasons: Sequence[Reason] = (),
+        failures: Sequence[OperationFailure] = (),
+        unknown_attempts: int = 0,
+    ) -> None:
+        # The classes made for `canceled_by` have a ConditionFailed beside this one; each part is set up here, once.
+        CommonError.__init__(self, message)
+        self.reasons = tuple(reasons)
+        """As the engine gave them, one per part, layer-made parts included."""
+        self.failures = tuple(failures)
+        """The caller's operations that did not hold, in their order; empty from ``Database.execute``."""
+        self.unknown_attempts = unknown_attempts
+        """Earlier attempts of the same call whose outcome nobody knows."""
+
+
+class _CanceledByCondition(TransactionCanceled, ConditionFailed):
+    code = ConditionFailed.code
+
+
+class _CanceledByExisting(TransactionCanceled, AlreadyExists):
+    code = AlreadyExists.code
+
+
+class _CanceledByVersion(TransactionCanceled, VersionConflict):
+    code = VersionConflict.code
+
+
+class _CanceledByUnique(TransactionCanceled, UniqueViolation):
+    code = UniqueViolation.code
+
+
+class _CanceledByAbsence(TransactionCanceled, NotFound):
+    code = NotFound.code
+    status = NotFound.status
+
+
+_CANCELED: tuple[tuple[type[DynamoError], type[TransactionCanceled]], ...] = (
+    (AlreadyExists, _CanceledByExisting),
+    (VersionConflict, _CanceledByVersion),
+    (UniqueViolation, _CanceledByUnique),
+    (NotFound, _CanceledByAbsence),
+    (ConditionFailed, _CanceledByCondition),
+)
+
+
+def canceled_by(
+    failures: Sequence[OperationFailure], *, reasons: Sequence[Reason] = (), unknown_attempts: int = 0
+) -> TransactionCanceled:
+    """Build the error of a cancelled transaction: an instance of its first failure's class too.
+
+    Args:
+        failures: At least one, in the caller's order.
+        reasons: As the engine gave them, one per part.
+        unknown_attempts: Earlier attempts whose outcome nobody knows.
+    """
+    first = failures[0].error
+    kind = next((made for base, made in _CANCELED if isinstance(first, base)), TransactionCanceled)
+    told = "; ".join(f"operation {one.position} ({one.operation}): {one.error}" for one in failures)
+    error = kind(
+        f"The transaction was canceled: {told}", reasons=reasons, failures=failures, unknown_attempts=unknown_attempts
+    )
+    for name in ("stored", "expected", "field"):
+        if hasattr(first, name):
+            setattr(error, name, getattr(first, name))
+    return error
+
+
+class InvalidItem(DynamoError):
+    """Stored data does not fit its model, or an item of another type stands at the key."""
+
+    code = "invalid_item"
+
+    def __init__(
+        self, message: str = "", *, entity: str, field: str = "", stored_type: str = "", key: ItemKey | None = None
+    ) -> None:
+        super().__init__(message)
+        self.entity = entity
+        """The entity type's name."""
+        self.field = field
+        """The model's field; empty where the item as a whole is wrong."""
+        self.stored_type = stored_type
+        """``S``, ``N``, ...; empty where the attribute is absent."""
+        self.key = key
+        """The key of the item, for whoever repairs it; never part of the message."""
+
+
+class InvalidCursor(DynamoError):
+    """A cursor that is not ours, is damaged, or belongs to another query. Start again without one."""
+
+    code = "invalid_cursor"
+    status = 400
+    public_message = "The page cursor is not valid for this request."
+
+
+class BudgetExceeded(DynamoError):
+    """An access pattern cost more than it may."""
+
+    code = "budget_exceeded"
+    status = 503
+
+
+class Unavailable(DynamoError):
+    """Certainly not applied, after every retry that the deadline allowed. The same call may succeed later."""
+
+    code = "unavailable"
+    status = 503
+    retryable = True
+    public_message = "The service is busy. Nothing was changed; please try again."
+
+    def __init__(self, message: str = "", *, engine_code: str = "", unknown_attempts: int = 0) -> None:
+        super().__init__(message)
+        self.engine_code = engine_code
+        """The code of the last attempt, such as ``ThrottlingException``."""
+        self.unknown_attempts = unknown_attempts
+        """Attempts of a *read* that brought no answer; a write with one raises :class:`OutcomeUnknown`."""
+
+
+class OutcomeUnknown(DynamoError):
+    """The write may have been applied, or still may be. Repeat it with the same request id, or read what is there."""
+
+    code = "outcome_unknown"
+    status = 503
+    retryable = True
+    public_message = "It is not known whether the request was carried out. Repeat it with the same request id."
+
+    def __init__(self, message: str = "", *, request_id: str | None = None, engine_code: str = "") -> None:
+        super().__init__(message)
+        self.request_id = request_id
+        """The caller's own id of the request, where it gave one."""
+        self.engine_code = engine_code
+        """The code of the last attempt, such as ``AnswerLost``."""
+
+
+class RequestRefused(DynamoError):
+    """The engine refused the request as such: validation, access denied, no table. A repeat changes nothing."""
+
+    code = "request_refused"
+
+    def __init__(self, message: str = "", *, engine_code: str) -> None:
+        super().__init__(message)
+        self.engine_code = engine_code
+        """Such as ``ValidationException``."""
