@@ -1,0 +1,3 @@
+"""Passwords, keys, tokens and the audit trail. Import from the modules of this package."""
+
+__all__: list[str] = []
