@@ -1,39 +1,17 @@
-"""The time, as an argument. No other module of common-auth reads the system's clock."""
+"""The family's clock, in the unit of tokens. No other module of common-auth asks for the time by itself."""
 
-import time
 from datetime import UTC, datetime
-from typing import Final, Protocol
 
-__all__ = ["SYSTEM", "Clock", "moment"]
+from common.core.utils.clock import SYSTEM, Clock
 
-
-class Clock(Protocol):
-    """Tells the time. A test passes :class:`common.auth.testing.ManualClock`."""
-
-    def time(self) -> float:
-        """Return the seconds since the Unix epoch (UTC); may jump."""
-        ...
-
-    def monotonic(self) -> float:
-        """Return seconds on a clock that never goes back, for deadlines."""
-        ...
+__all__ = ["SYSTEM", "Clock", "epoch_seconds", "moment"]
 
 
-class _SystemClock:
-    def time(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def __repr__(self) -> str:
-        return "SYSTEM"
-
-
-SYSTEM: Final[Clock] = _SystemClock()
-"""The clock of the machine."""
+def epoch_seconds(clock: Clock) -> float:
+    """Return the time on *clock* as a NumericDate: seconds since 1970-01-01 UTC (RFC 7519, section 2)."""
+    return clock.now().timestamp()
 
 
 def moment(seconds: float) -> datetime:
-    """Return *seconds* since the Unix epoch as an aware datetime in UTC."""
+    """Return the NumericDate *seconds* as an aware datetime in UTC."""
     return datetime.fromtimestamp(seconds, UTC)
