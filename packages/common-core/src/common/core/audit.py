@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum, IntEnum
+from enum import IntEnum, StrEnum
 from typing import Protocol
 
 from common.core.json_types import JSONValue
 
 
-class AuditOutcome(str, Enum):
+class AuditOutcome(StrEnum):
     """Whether what was tried came about."""
 
     SUCCESS = "success"
@@ -35,6 +35,8 @@ class AuditType:
     """By the OWASP Logging Vocabulary where it has one, such as ``authn_login_fail``."""
     fields: frozenset[str] = frozenset()
     """The only keys of ``details`` that pass redaction."""
+    hashed: frozenset[str] = frozenset()
+    """Further keys of ``details``: identifiers that grant something, such as a token id; only their keyed hash passes."""
     severity: Severity = Severity.INFO
     required: bool = False
     """Where true, the operation is refused unless a durable sink acknowledges the event."""
@@ -69,6 +71,8 @@ class AuditEvent:
     source_service: str | None = None
     source_ip: str | None = None
     details: Mapping[str, JSONValue] = field(default_factory=dict)
+    truncated: bool = False
+    """Whether something was cut, so that the event keeps to its size."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@
     │   └── InvalidAmount   422    an amount that is not exact, not positive or too fine
     └── ConfigurationError  500    the service is put together wrongly; never the client's fault
         ├── MissingPart            a distribution or extra is not installed
-        └── PluginLoadError        one or more plugins did not load
+        ├── PluginLoadError        one or more plugins did not load
+        └── PluginStartError       a plugin's start-up raised
 
 ``common.dynamo.exceptions`` and ``common.auth.exceptions`` continue the tree below :class:`CommonError`.
 """
@@ -21,6 +22,7 @@ from common.exceptions._errors import (
     MissingPart,
     PluginFailure,
     PluginLoadError,
+    PluginStartError,
 )
 from common.exceptions._problem import PROBLEM_CONTENT_TYPE, Problem, to_problem
 
@@ -34,6 +36,7 @@ __all__ = [
     "MissingPart",
     "PluginFailure",
     "PluginLoadError",
+    "PluginStartError",
     "Problem",
     "to_problem",
 ]

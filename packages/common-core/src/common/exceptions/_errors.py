@@ -57,9 +57,7 @@ class InvalidInput(CommonError):
         if not self.errors:
             return {}
         return {
-            "errors": [
-                {"pointer": error.pointer, "code": error.code, "detail": error.message} for error in self.errors
-            ]
+            "errors": [{"pointer": error.pointer, "code": error.code, "detail": error.message} for error in self.errors]
         }
 
 
@@ -91,19 +89,23 @@ class MissingPart(ConfigurationError, ImportError):
 
 @dataclass(frozen=True, slots=True)
 class PluginFailure:
-    """Why one plugin did not load."""
+    """Why one plugin did not load or start."""
 
     plugin: str
-    dist: str
-    version: str
+    dist: str | None
+    """The distribution that brought it; ``None`` for a plugin registered in code."""
+    version: str | None
     hook: str | None
     """The hook that failed; ``None`` where the plugin itself could not be imported or registered."""
     cause: str
+    """One line; for the operator."""
     error: BaseException | None = None
+    """What was raised, with its traceback; ``None`` where nothing was raised, such as for a duplicate."""
 
     def __str__(self) -> str:
+        brought_by = "registered in code" if self.dist is None else f"{self.dist} {self.version}"
         at = f", hook {self.hook}" if self.hook else ""
-        return f"{self.plugin} ({self.dist} {self.version}{at}): {self.cause}"
+        return f"{self.plugin} ({brought_by}{at}): {self.cause}"
 
 
 class PluginLoadError(ConfigurationError):
@@ -111,11 +113,30 @@ class PluginLoadError(ConfigurationError):
 
     code = "plugin_load_error"
 
-    def __init__(self, failures: Sequence[PluginFailure]) -> None:
+    def __init__(self, failures: Sequence[PluginFailure], *, blocked: Sequence[str] = ()) -> None:
+        """Describe *failures*, one line each, and the way past them.
+
+        Args:
+            failures: At least one.
+            blocked: What ``COMMON_PLUGINS_BLOCK`` names already, so that the value shown can replace it as it is.
+        """
         self.failures = tuple(failures)
-        names = ",".join(dict.fromkeys(failure.plugin for failure in self.failures))
+        names = dict.fromkeys([*blocked, *(failure.plugin for failure in self.failures)])
+        count = len(self.failures)
         lines = "\n".join(f"  {failure}" for failure in self.failures)
         super().__init__(
-            f"{len(self.failures)} plugin failure(s):\n{lines}\n"
-            f"Repair or remove these plugins. To start without them, set COMMON_PLUGINS_BLOCK={names}"
+            f"{count} plugin {'failure' if count == 1 else 'failures'}:\n{lines}\n"
+            f"Repair or remove what is named here, or start without it: COMMON_PLUGINS_BLOCK={','.join(names)}"
+        )
+
+
+class PluginStartError(ConfigurationError):
+    """A plugin's ``common_startup`` raised; :attr:`failure` says whose, and the cause is chained."""
+
+    code = "plugin_start_error"
+
+    def __init__(self, failure: PluginFailure) -> None:
+        self.failure = failure
+        super().__init__(
+            f"A plugin did not start: {failure}. Repair it, or block it: COMMON_PLUGINS_BLOCK={failure.plugin}"
         )
