@@ -12,31 +12,32 @@ AMOUNT_PATTERN: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 AMOUNT_DIGITS: Final = 30
 """Digits of one amount at most, before and after the point: 10**8 of the largest still add up within the 38 digits of a
 DynamoDB number (Amazon DynamoDB Developer Guide, "Data types: number")."""
-AMOUNT_LENGTH: Final = AMOUNT_DIGITS + 3
-"""Characters of such a text at most: a sign, a zero before the point, the point."""
+STORED_DIGITS: Final = 38
+"""Digits of a DynamoDB number at most, and so of a sum of amounts, such as a balance (same source)."""
 
 
-def parse_amount(value: object, *, pointer: str = "") -> Decimal:
+def parse_amount(value: object, *, digits: int = AMOUNT_DIGITS, pointer: str = "") -> Decimal:
     """Return *value* as an exact, finite decimal with the decimal places it came with; minus zero becomes zero.
 
     Args:
         value: A ``Decimal``, an ``int`` or a text that matches :data:`AMOUNT_PATTERN`. Booleans, binary floating point,
             text with exponents or other than ASCII digits, infinities and NaN are refused.
+        digits: How many it may have; :data:`STORED_DIGITS` for sums.
         pointer: Where it stood in the input, for the error.
 
     Raises:
-        InvalidAmount: *value* is none of these, or has more than 30 digits.
+        InvalidAmount: *value* is none of these, or has more than *digits* digits.
 
     >>> parse_amount("12.50")
     Decimal('12.50')
     """
     if isinstance(value, str):
-        amount = _from_text(value, pointer)
+        amount = _from_text(value, digits, pointer)
     elif isinstance(value, Decimal):
-        amount = _from_decimal(value, pointer)
+        amount = _from_decimal(value, digits, pointer)
     elif isinstance(value, int) and not isinstance(value, bool):
-        if abs(value) >= 10**AMOUNT_DIGITS:
-            raise _too_long(pointer)
+        if abs(value) >= 10**digits:
+            raise too_long(digits, pointer)
         amount = Decimal(value)
     else:
         raise _not_exact(pointer)
@@ -74,40 +75,44 @@ def format_amount(amount: Decimal) -> str:
     return format(amount, "f")
 
 
-def digit_count(amount: Decimal) -> int:
-    """Return how many digits *amount* takes in plain writing, without leading zeros but with all decimal places."""
-    _, digits, exponent = amount.as_tuple()
+def require_digits(amount: Decimal, digits: int, *, pointer: str = "") -> Decimal:
+    """Return *amount* unchanged.
+
+    Raises:
+        InvalidAmount: In plain digits, decimal places included and leading zeros not, it has more than *digits*; or it
+            is not finite.
+    """
+    _, coefficient, exponent = amount.as_tuple()
     if not isinstance(exponent, int):
-        raise _not_exact("")
-    return max(len(digits) + max(exponent, 0), -exponent)
+        raise _not_exact(pointer)
+    if max(len(coefficient) + max(exponent, 0), -exponent) > digits:
+        raise too_long(digits, pointer)
+    return amount
 
 
-def _from_text(text: str, pointer: str) -> Decimal:
+def too_long(digits: int, pointer: str = "") -> InvalidAmount:
+    """Return the error for an amount of more than *digits* digits."""
+    return invalid_amount("amount_too_long", f"The amount has more than {digits} digits.", pointer)
+
+
+def longest_text(digits: int) -> int:
+    """Return the characters of the longest amount of *digits* digits: with a sign, a zero before the point, the point."""
+    return digits + 3
+
+
+def _from_text(text: str, digits: int, pointer: str) -> Decimal:
     # The length comes first: no work on megabytes of digits.
-    if len(text) > AMOUNT_LENGTH:
-        raise _too_long(pointer)
+    if len(text) > longest_text(digits):
+        raise too_long(digits, pointer)
     if not AMOUNT_PATTERN.fullmatch(text):
         raise _not_exact(pointer)
-    return _within_limit(Decimal(text), pointer)
+    return require_digits(Decimal(text), digits, pointer=pointer)
 
 
-def _from_decimal(value: Decimal, pointer: str) -> Decimal:
-    if not value.is_finite():
-        raise _not_exact(pointer)
-    # 1E+3 is exact; written out it is 1000. The limit comes first: no work on 1E+999999999.
-    _within_limit(value, pointer)
-    return Decimal(format(value, "f"))
-
-
-def _within_limit(amount: Decimal, pointer: str) -> Decimal:
-    if digit_count(amount) > AMOUNT_DIGITS:
-        raise _too_long(pointer)
-    return amount
+def _from_decimal(value: Decimal, digits: int, pointer: str) -> Decimal:
+    # The limit comes first: no work on 1E+999999999. 1E+3 is exact; written out it is 1000.
+    return Decimal(format(require_digits(value, digits, pointer=pointer), "f"))
 
 
 def _not_exact(pointer: str) -> InvalidAmount:
     return invalid_amount("amount_not_exact", 'Send the amount as a string of plain digits, such as "12.50".', pointer)
-
-
-def _too_long(pointer: str) -> InvalidAmount:
-    return invalid_amount("amount_too_long", f"The amount has more than {AMOUNT_DIGITS} digits.", pointer)

@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from common.core.utils.identifiers import ULID_PATTERN, UUID7_PATTERN
 from common.core.validation.amounts import (
-    AMOUNT_LENGTH,
+    AMOUNT_DIGITS,
     AMOUNT_PATTERN,
+    STORED_DIGITS,
     format_amount,
+    longest_text,
     parse_amount,
+    require_digits,
     require_non_negative,
     require_positive,
 )
 from common.core.validation.emails import EMAIL_LENGTH, canonical_email
-from common.core.validation.money import require_scale
+from common.core.validation.money import at_scale
 from common.core.validation.names import ASSET_ID_PATTERN, USER_NAME_PATTERN, normalise_user_name, require_asset_id
 from common.core.validation.request_ids import require_request_id
 from common.exceptions import InvalidInput
@@ -71,6 +74,8 @@ class ExactDecimal:
     sign: Sign = "any"
     scale: int | None = None
     """Decimal places: finer values are refused, coarser ones filled with zeros. ``None``: kept as given."""
+    digits: int = AMOUNT_DIGITS
+    """Digits at most; more than one amount may have for a field that holds sums."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: "GetCoreSchemaHandler") -> "CoreSchema":
         from pydantic_core import core_schema
@@ -85,7 +90,7 @@ class ExactDecimal:
         )
 
     def __get_pydantic_json_schema__(self, schema: "CoreSchema", handler: "GetJsonSchemaHandler") -> "JsonSchemaValue":
-        return {"type": "string", "pattern": f"^{AMOUNT_PATTERN.pattern}$", "maxLength": AMOUNT_LENGTH}
+        return {"type": "string", "pattern": f"^{AMOUNT_PATTERN.pattern}$", "maxLength": longest_text(self.digits)}
 
     def parse(self, value: object) -> Decimal:
         """Return *value* as this field keeps it.
@@ -93,12 +98,12 @@ class ExactDecimal:
         Raises:
             InvalidAmount: *value* is not exact, has the wrong sign, or is too fine or too long.
         """
-        amount = parse_amount(value)
+        amount = parse_amount(value, digits=self.digits)
         if self.sign == "positive":
             require_positive(amount)
         elif self.sign == "non-negative":
             require_non_negative(amount)
-        return amount if self.scale is None else require_scale(amount, self.scale, positive=False)
+        return amount if self.scale is None else require_digits(at_scale(amount, self.scale), self.digits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,8 @@ Quantity: TypeAlias = Annotated[Decimal, ExactDecimal()]
 """A number of units of an asset, of any sign; at most 30 digits."""
 NonNegativeQuantity: TypeAlias = Annotated[Decimal, ExactDecimal("non-negative")]
 PositiveQuantity: TypeAlias = Annotated[Decimal, ExactDecimal("positive")]
+Holding: TypeAlias = Annotated[Decimal, ExactDecimal("non-negative", digits=STORED_DIGITS)]
+"""A sum of amounts, such as a balance: zero or above, at most 38 digits."""
 
 Moment: TypeAlias = Annotated[datetime, UtcTime()]
 """A point in time, aware, in UTC, to the microsecond."""

@@ -20,17 +20,16 @@ from typing import Final
 
 from common.core.validation.amounts import (
     AMOUNT_DIGITS,
-    digit_count,
+    STORED_DIGITS,
     parse_amount,
+    require_digits,
     require_positive,
+    too_long,
 )
 from common.core.validation.refusals import invalid_amount
-from common.exceptions import InvalidAmount
 
 PRECISION: Final = 76
 """Digits of intermediate results: any two stored numbers (38 digits each) multiply without loss."""
-STORED_DIGITS: Final = 38
-"""Digits of a DynamoDB number at most (Amazon DynamoDB Developer Guide, "Data types: number")."""
 SCALE_LIMIT: Final = 18
 """Decimal places of an asset at most: those of ether, the finest in wide use."""
 
@@ -85,7 +84,7 @@ def total(amounts: Iterable[Decimal]) -> Decimal:
     """
     with localcontext(_exact()):
         result = sum(amounts, Decimal(0))
-    return _within(result, STORED_DIGITS)
+    return require_digits(result, STORED_DIGITS)
 
 
 def at_scale(number: Decimal, scale: int) -> Decimal:
@@ -98,7 +97,7 @@ def at_scale(number: Decimal, scale: int) -> Decimal:
     """
     if not (isinstance(number, Decimal) and number.is_finite()):
         raise invalid_amount("amount_not_exact", "The amount is not a finite decimal.")
-    return _within(_written(number, scale, ""), STORED_DIGITS)
+    return require_digits(_written(number, scale, ""), STORED_DIGITS)
 
 
 def require_scale(value: object, scale: int, *, positive: bool = True, pointer: str = "") -> Decimal:
@@ -120,7 +119,7 @@ def require_scale(value: object, scale: int, *, positive: bool = True, pointer: 
     amount = parse_amount(value, pointer=pointer)
     if positive:
         require_positive(amount, pointer=pointer)
-    return _within(_written(amount, scale, pointer), AMOUNT_DIGITS, pointer)
+    return require_digits(_written(amount, scale, pointer), AMOUNT_DIGITS, pointer=pointer)
 
 
 def _product(price: Decimal, quantity: Decimal, scale: int, rounding: str) -> Decimal:
@@ -129,14 +128,14 @@ def _product(price: Decimal, quantity: Decimal, scale: int, rounding: str) -> De
         require_positive(parse_amount(quantity, pointer="/quantity"), pointer="/quantity"),
     )
     rounded = exact.quantize(Decimal((0, (1,), -scale)), context=Context(prec=PRECISION, rounding=rounding))
-    return _within(rounded, AMOUNT_DIGITS)
+    return require_digits(rounded, AMOUNT_DIGITS)
 
 
 def _written(number: Decimal, scale: int, pointer: str) -> Decimal:
     try:
         return number.quantize(Decimal((0, (1,), -scale)), context=_exact())
     except InvalidOperation:
-        raise _too_long(PRECISION, pointer) from None
+        raise too_long(STORED_DIGITS, pointer) from None
     except Inexact:
         raise invalid_amount("amount_too_fine", f"The amount has more than {scale} decimal places.", pointer) from None
 
@@ -144,13 +143,3 @@ def _written(number: Decimal, scale: int, pointer: str) -> Decimal:
 def _exact() -> Context:
     # A new one each time: a context records signals, and one shared by all threads would be written by all of them.
     return Context(prec=PRECISION, traps=_TRAPS)
-
-
-def _within(number: Decimal, digits: int, pointer: str = "") -> Decimal:
-    if digit_count(number) > digits:
-        raise _too_long(digits, pointer)
-    return number
-
-
-def _too_long(digits: int, pointer: str) -> InvalidAmount:
-    return invalid_amount("amount_too_long", f"The amount has more than {digits} digits.", pointer)
