@@ -1,0 +1,37 @@
+"""Steps that complete the fields of a line before it is rendered.
+
+Each has the signature of a structlog processor (logger, method name, event mapping, to event mapping), so a service's
+own structlog chain can use them as they are, with :func:`~common.observability.logging.render.render` at its end.
+"""
+
+from collections.abc import Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from opentelemetry.trace import get_current_span
+
+from common.observability.logging.context import bound_fields
+
+__all__ = ["Fields", "Processor", "add_bound_fields", "add_trace_ids"]
+
+Fields: TypeAlias = MutableMapping[str, Any]
+Processor: TypeAlias = Callable[[Any, str, Fields], Fields]
+
+
+def add_trace_ids(logger: Any, method: str, fields: Fields) -> Fields:
+    """Add ``trace_id``, ``span_id`` and ``trace_flags`` of the current span, in hexadecimal (W3C Trace Context).
+
+    A span that is not sampled counts too: its ids are valid, and other services may have logged them.
+    """
+    context = get_current_span().get_span_context()
+    if context.is_valid:
+        fields["trace_id"] = f"{context.trace_id:032x}"
+        fields["span_id"] = f"{context.span_id:016x}"
+        fields["trace_flags"] = f"{context.trace_flags:02x}"
+    return fields
+
+
+def add_bound_fields(logger: Any, method: str, fields: Fields) -> Fields:
+    """Add the fields of :func:`~common.observability.logging.context.bind`; what the line says itself wins."""
+    for name, value in bound_fields().items():
+        fields.setdefault(name, value)
+    return fields

@@ -1,0 +1,66 @@
+"""What must not reach a log, by the name of its field and by the look of its text.
+
+Limits, told plainly: a secret under a harmless name, in a form that no pattern knows, is not found. Names are the
+strong rule, patterns the net below it.
+"""
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+__all__ = ["MASK", "Redaction"]
+
+MASK = "[redacted]"
+
+_SEPARATORS = re.compile(r"[^a-z0-9]+")
+_ANYWHERE = (
+    "password", "passwd", "passphrase", "secret", "credential", "authorization", "cookie", "apikey", "accesskey",
+    "privatekey", "signingkey", "encryptionkey", "bearer", "cardnumber",
+)  # fmt: skip
+_AT_THE_END = ("token", "jwt", "pwd", "totp")
+_WHOLE = frozenset({"auth", "otp", "pin", "cvv", "cvc", "ssn", "iban", "pan", "sid", "sessionid"})
+_PATTERNS = (
+    r"\beyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)?",  # JSON Web Token (RFC 7519), signed or not
+    r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}",  # AWS access key id, long-lived or of a session
+    r"(?i:\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}",  # RFC 6750 and RFC 7617
+    r"(?i:\b[\w.-]*(?:password|passwd|pwd|secret|token|api[_-]?key)[\"']?\s*[=:]\s*)(?:\"[^\"]*\"|'[^']*'|[^\s,;&)}\]]+)",
+    r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)",  # user information of a URL (RFC 3986, section 3.2.1)
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+)
+_SECRET_TEXT = re.compile("|".join(f"(?:{pattern})" for pattern in _PATTERNS))
+
+
+@lru_cache(maxsize=4096)
+def _is_sensitive(name: str, more: frozenset[str]) -> bool:
+    folded = _SEPARATORS.sub("", name.lower())
+    return (
+        folded in _WHOLE or folded in more or folded.endswith(_AT_THE_END) or any(word in folded for word in _ANYWHERE)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """Which fields are masked, and where text is searched for secrets.
+
+    >>> Redaction().hides("X-Api-Key"), Redaction().hides("token_count"), Redaction().hides("refreshToken")
+    (True, False, True)
+    >>> Redaction().mask("login failed: Bearer abcdef123456")
+    'login failed: [redacted]'
+    """
+
+    names: frozenset[str] = field(default_factory=frozenset)
+    """Further field names, compared without case and separators; they add to the built-in ones."""
+    patterns_in_fields: bool = False
+    """Search the text of every field, at some cost; the text of exceptions is always searched."""
+
+    def __post_init__(self) -> None:
+        folded = frozenset(_SEPARATORS.sub("", name.lower()) for name in self.names)
+        object.__setattr__(self, "names", folded)
+
+    def hides(self, name: str) -> bool:
+        """Return whether the value of a field called *name* is masked, whatever it holds."""
+        return _is_sensitive(name, self.names)
+
+    def mask(self, text: str) -> str:
+        """Return *text* with everything that looks like a secret replaced."""
+        return _SECRET_TEXT.sub(MASK, text)
