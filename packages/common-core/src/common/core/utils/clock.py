@@ -5,6 +5,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
+from common.exceptions import ConfigurationError
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -60,7 +62,12 @@ class FrozenClock:
         Args:
             moment: Time of day, aware; kept in UTC.
             monotonic: Reading of the monotonic clock, in seconds.
+
+        Raises:
+            ConfigurationError: *moment* is naive.
         """
+        if moment.tzinfo is None:
+            raise ConfigurationError("FrozenClock needs an aware datetime; add tzinfo=UTC, or another offset.")
         self._lock = threading.Lock()
         self._moment = moment.astimezone(UTC)
         self._monotonic = monotonic

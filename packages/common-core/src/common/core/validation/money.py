@@ -97,7 +97,7 @@ def at_scale(number: Decimal, scale: int) -> Decimal:
     """
     if not (isinstance(number, Decimal) and number.is_finite()):
         raise invalid_amount("amount_not_exact", "The amount is not a finite decimal.")
-    return require_digits(_written(number, scale, ""), STORED_DIGITS)
+    return _written(number, scale, STORED_DIGITS, "")
 
 
 def require_scale(value: object, scale: int, *, positive: bool = True, pointer: str = "") -> Decimal:
@@ -119,7 +119,7 @@ def require_scale(value: object, scale: int, *, positive: bool = True, pointer: 
     amount = parse_amount(value, pointer=pointer)
     if positive:
         require_positive(amount, pointer=pointer)
-    return require_digits(_written(amount, scale, pointer), AMOUNT_DIGITS, pointer=pointer)
+    return _written(amount, scale, AMOUNT_DIGITS, pointer)
 
 
 def _product(price: Decimal, quantity: Decimal, scale: int, rounding: str) -> Decimal:
@@ -127,17 +127,24 @@ def _product(price: Decimal, quantity: Decimal, scale: int, rounding: str) -> De
         require_positive(parse_amount(price, pointer="/price"), pointer="/price"),
         require_positive(parse_amount(quantity, pointer="/quantity"), pointer="/quantity"),
     )
-    rounded = exact.quantize(Decimal((0, (1,), -scale)), context=Context(prec=PRECISION, rounding=rounding))
-    return require_digits(rounded, AMOUNT_DIGITS)
+    # Inexact is not trapped here, and nowhere else.
+    context = Context(prec=PRECISION, rounding=rounding, traps=[InvalidOperation])
+    return require_digits(_quantized(exact, scale, context, AMOUNT_DIGITS, ""), AMOUNT_DIGITS)
 
 
-def _written(number: Decimal, scale: int, pointer: str) -> Decimal:
+def _written(number: Decimal, scale: int, digits: int, pointer: str) -> Decimal:
     try:
-        return number.quantize(Decimal((0, (1,), -scale)), context=_exact())
-    except InvalidOperation:
-        raise too_long(STORED_DIGITS, pointer) from None
+        return require_digits(_quantized(number, scale, _exact(), digits, pointer), digits, pointer=pointer)
     except Inexact:
         raise invalid_amount("amount_too_fine", f"The amount has more than {scale} decimal places.", pointer) from None
+
+
+def _quantized(number: Decimal, scale: int, context: Context, digits: int, pointer: str) -> Decimal:
+    try:
+        return number.quantize(Decimal((0, (1,), -scale)), context=context)
+    except InvalidOperation:
+        # More than 76 digits, which is more than any limit here.
+        raise too_long(digits, pointer) from None
 
 
 def _exact() -> Context:
