@@ -51,12 +51,16 @@ class CheckSpec:
     tags: frozenset[str] = frozenset()
     affected: tuple[str, ...] = ()
     """Paths of the endpoints that suffer while the check fails."""
+    measurement: str = ""
+    """What is measured, such as ``errorRatio``: the HTTP format calls the check ``name:measurement``."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ConfigurationError(f"Health check name {self.name!r} does not match {_NAME.pattern}.")
         if min(self.timeout, self.ttl, self.ttl_fail) < 0 or self.timeout == 0:
-            raise ConfigurationError(f"Health check {self.name!r}: timeout must be above 0, ttl and ttl_fail not below.")
+            raise ConfigurationError(
+                f"Health check {self.name!r}: timeout must be above 0, ttl and ttl_fail not below."
+            )
 
 
 @dataclass(frozen=True, slots=True)
