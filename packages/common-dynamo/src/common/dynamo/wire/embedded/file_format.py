@@ -1,0 +1,135 @@
+"""The database file: how it is opened, told from others, and brought up to date."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from common.exceptions import ConfigurationError
+
+APPLICATION_ID: Final = 0x434D4459  # "CMDY", in the header of every file of ours
+VERSION: Final = 1
+_CHECKED_BYTES: Final = 64 * 1024 * 1024
+
+_VERSION_1: Final = (
+    """
+    CREATE TABLE dynamo_tables (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, definition BLOB NOT NULL, created REAL NOT NULL
+    )
+    """,
+    "CREATE TABLE dynamo_tokens (token TEXT PRIMARY KEY, digest BLOB NOT NULL, expires REAL NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX dynamo_tokens_by_expiry ON dynamo_tokens (expires)",
+)
+_UPGRADES: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType({0: _VERSION_1})
+"""Version found in the file, to the statements that bring it to the next one; 0 is an empty file."""
+
+
+class FileRefused(ConfigurationError):
+    """The file is not a database of ours that this version can use; it is left as it is."""
+
+    code = "embedded_file_refused"
+
+    def __init__(self, path: str, fault: str, next_step: str) -> None:
+        self.path = path
+        super().__init__(f"The embedded database {path!r} was not opened: {fault}. {next_step}.")
+
+
+def make_file(path: str) -> None:
+    """Make an empty file for the owner alone, unless *path* exists.
+
+    Raises:
+        FileRefused: The folder is missing or may not be written.
+    """
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise FileRefused(
+            path, f"it cannot be made ({error.strerror})", "Name a file in a folder you can write"
+        ) from error
+
+
+def connect(path: str | None, *, fast: bool) -> sqlite3.Connection:
+    """Open one connection to the file *path*, or to a new database in memory."""
+    uri = "file::memory:" if path is None else f"{Path(path).absolute().as_uri()}?mode=rw"
+    try:
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+    except sqlite3.Error as error:
+        raise FileRefused(path or "(memory)", f"it cannot be opened ({error})", "Name a file you can write") from error
+    # FULL waits for the disk at each commit, NORMAL only when the log is folded back into the file.
+    connection.execute(f"PRAGMA synchronous={'NORMAL' if fast else 'FULL'}")
+    return connection
+
+
+def prepare(connection: sqlite3.Connection, path: str | None) -> None:
+    """Check that the database is ours and undamaged, and bring it to this version.
+
+    Raises:
+        FileRefused: It is damaged, foreign, or of a newer version.
+    """
+    name = path or "(memory)"
+    connection.execute("PRAGMA busy_timeout=5000")
+    try:
+        _refuse_foreign(connection, name)
+        connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        _upgrade(connection, name)
+        _refuse_damaged(connection, name)
+    except sqlite3.OperationalError as error:
+        raise FileRefused(
+            name, f"it cannot be used ({error})", "Check its permissions, and that no program locks it"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise FileRefused(
+            name, "it is damaged or no database", "Name another file, or restore it from a copy"
+        ) from error
+    finally:
+        connection.execute("PRAGMA busy_timeout=0")
+
+
+def _number(connection: sqlite3.Connection, pragma: str) -> int:
+    return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])
+
+
+def _refuse_foreign(connection: sqlite3.Connection, name: str) -> None:
+    application = _number(connection, "application_id")
+    objects = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application != APPLICATION_ID and (application or objects):
+        raise FileRefused(name, "it belongs to another application", "Name another file")
+    version = _number(connection, "user_version")
+    if version > VERSION:
+        raise FileRefused(
+            name, f"its format is {version}, newer than the {VERSION} known here", "Upgrade common-dynamo"
+        )
+
+
+def _upgrade(connection: sqlite3.Connection, name: str) -> None:
+    if _number(connection, "user_version") == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have been here while this one waited.
+        _refuse_foreign(connection, name)
+        for version in range(_number(connection, "user_version"), VERSION):
+            for statement in _UPGRADES[version]:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _refuse_damaged(connection: sqlite3.Connection, name: str) -> None:
+    """Check the structure of the whole file, unless it is so large that opening would take long."""
+    if _number(connection, "page_count") * _number(connection, "page_size") > _CHECKED_BYTES:
+        return
+    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise FileRefused(name, "it is damaged", "Restore it from a copy")
