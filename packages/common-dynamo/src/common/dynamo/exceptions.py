@@ -18,9 +18,12 @@
         ├── RequestRefused          500  the engine refused the request as such: validation, access denied, no table
         └── LedgerRefusal           409  final, not applied
             ├── InsufficientFunds        .available
+            ├── PriceOutOfBounds         the price is worse than the caller's bound
+            ├── OrderTooSmall       422  .minimum
             ├── AccountClosed
             ├── AccountNotFound     404
             ├── RequestIdReused          the id belongs to a request with other input
+            ├── RequestFenced            the id was given up by resolve(fence=True)
             └── OrderConflict            .current, .final
 
 ``Unavailable`` and ``OutcomeUnknown`` share no base class but the root of all errors here, so that nobody retries the
@@ -30,24 +33,37 @@ A cancelled transaction is raised as a :class:`TransactionCanceled` that is an i
 too: ``except AlreadyExists`` catches it as it catches the single call's error.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from common.dynamo.requests import Item, ItemKey
 from common.exceptions import CommonError
 
+if TYPE_CHECKING:
+    from common.entities import OrderStatus
+
 __all__ = [
+    "AccountClosed",
+    "AccountNotFound",
     "AlreadyExists",
     "BudgetExceeded",
     "ConditionFailed",
     "DynamoError",
+    "InsufficientFunds",
     "InvalidCursor",
     "InvalidItem",
+    "LedgerRefusal",
     "NotFound",
     "OperationFailure",
+    "OrderConflict",
+    "OrderTooSmall",
     "OutcomeUnknown",
+    "PriceOutOfBounds",
     "Reason",
+    "RequestFenced",
+    "RequestIdReused",
     "RequestRefused",
     "TransactionCanceled",
     "Unavailable",
@@ -312,3 +328,94 @@ class RequestRefused(DynamoError):
         super().__init__(message)
         self.engine_code = engine_code
         """Such as ``ValidationException``."""
+
+
+# The ledger -----------------------------------------------------------------------------------------------------------
+
+
+class LedgerRefusal(DynamoError):
+    """The ledger says no. Nothing was applied, and under the same request id nothing ever will be."""
+
+    code = "ledger_refusal"
+    status = 409
+    public_message = "The request was refused."
+
+
+class InsufficientFunds(LedgerRefusal):
+    """The account holds less than the request takes."""
+
+    code = "insufficient_funds"
+    public_message = "The account does not hold enough."
+
+    def __init__(self, message: str = "", *, available: Decimal, asset: str) -> None:
+        super().__init__(message)
+        self.available = available
+        """What there was when the request was refused, in units of *asset* at its scale; a repeat is told the same."""
+        self.asset = asset
+        """Id of the asset that did not suffice."""
+
+
+class PriceOutOfBounds(LedgerRefusal):
+    """The quoted price is worse than the bound that the caller set."""
+
+    code = "price_out_of_bounds"
+    public_message = "The price is no longer within the bound that was asked for."
+
+
+class OrderTooSmall(LedgerRefusal):
+    """The order is worth less than the asset's minimum order value."""
+
+    code = "order_too_small"
+    status = 422
+    public_message = "The order is below the minimum order value."
+
+    def __init__(self, message: str = "", *, minimum: Decimal) -> None:
+        super().__init__(message)
+        self.minimum = minimum
+        """The least value of an order, in units of the quote asset."""
+
+    def extensions(self) -> Mapping[str, object]:
+        return {"minimum": format(self.minimum, "f")}
+
+
+class AccountClosed(LedgerRefusal):
+    """The account is closed, which is final."""
+
+    code = "account_closed"
+    public_message = "The account is closed."
+
+
+class AccountNotFound(LedgerRefusal):
+    """No account has this user name."""
+
+    code = "account_not_found"
+    status = 404
+    public_message = "There is no such account."
+
+
+class RequestIdReused(LedgerRefusal):
+    """The request id belongs to a request with other input. Make a new id for a new request."""
+
+    code = "request_id_reused"
+    public_message = "The request id was used for another request."
+
+
+class RequestFenced(LedgerRefusal):
+    """The request id was given up by ``resolve(..., fence=True)``, so that no late copy can be applied."""
+
+    code = "request_fenced"
+    public_message = "The request was given up before it was carried out."
+
+
+class OrderConflict(LedgerRefusal):
+    """The order's status does not allow this step."""
+
+    code = "order_conflict"
+    public_message = "The order's status does not allow this."
+
+    def __init__(self, message: str = "", *, current: "OrderStatus", final: bool) -> None:
+        super().__init__(message)
+        self.current = current
+        """Where the order stands."""
+        self.final = final
+        """Whether the order can no longer come into a status that allows the step; otherwise it may be tried again."""
