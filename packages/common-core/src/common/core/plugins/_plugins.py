@@ -267,7 +267,7 @@ class Plugins:
 
     def _warn_of_unknown_names(self) -> None:
         for sentence in self._selection.unknown_names(record.name for record in self._registry.records):
-            _log.warning("%s.", sentence)
+            _log.warning("%s", sentence)
 
     def _report(self, on_error: OnError) -> None:
         if not self.failures:

@@ -70,7 +70,7 @@ class Registry:
         self._spec_modules.append(module)
         rules: Iterable[HookRule[Any]] = getattr(module, "RULES", ())
         self.rules.update((rule.hook, rule) for rule in rules)
-        for name in self._hooks_of(module) - LIFECYCLE:
+        for name in sorted(self._hooks_of(module) - LIFECYCLE):
             self._check_specification(name)
 
     def _hooks_of(self, module: ModuleType) -> set[str]:
@@ -91,7 +91,7 @@ class Registry:
 
     def knows(self, hook: str) -> bool:
         """Whether the hook has a specification here."""
-        caller = getattr(self._manager.hook, hook, None)
+        caller = vars(self._manager.hook).get(hook)
         return caller is not None and caller.has_spec()
 
     # Registration

@@ -1,0 +1,130 @@
+"""What tests of services and plugins need; switched on by ``pytest_plugins = ["common.core.testing"]``.
+
+Nothing else of the family imports this module: it needs pytest, which no distribution depends on.
+"""
+
+import importlib
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from common.core.audit import AuditRecord
+from common.core.plugins import Plugins
+from common.core.settings import Settings
+
+__all__ = ["InstalledDists", "RecordingSink", "bare_plugins", "installed_dists", "recording_sink"]
+
+
+class RecordingSink:
+    """An audit sink that keeps its records in memory.
+
+    >>> sink = RecordingSink("first")
+    >>> sink.name, sink.durable, sink.records, sink.is_closed
+    ('first', True, [], False)
+    """
+
+    def __init__(self, name: str = "recording", *, durable: bool = True) -> None:
+        self.name = name
+        self.durable = durable
+        self.records: list[AuditRecord] = []
+        self.flushes = 0
+        self.is_closed = False
+
+    def write(self, record: AuditRecord, /) -> None:
+        """Keep *record*; one whose event id is known already is left out, as every sink must."""
+        if all(record.event.id != known.event.id for known in self.records):
+            self.records.append(record)
+
+    def flush(self) -> None:
+        """Count the call."""
+        self.flushes += 1
+
+    def close(self) -> None:
+        """Remember it."""
+        self.is_closed = True
+
+
+def bare_plugins(*plugins: object, settings: Settings | None = None, hookspecs: Iterable[ModuleType] = ()) -> Plugins:
+    """Load *plugins* alone, strictly, whatever is installed; they are named ``plugin-1``, ``plugin-2`` and so on.
+
+    Args:
+        plugins: Modules, or objects whose methods are hook implementations.
+        settings: Given to the hooks; ``Settings()`` by default.
+        hookspecs: The hook modules of other distributions, such as ``common.dynamo.hookspecs``.
+
+    Raises:
+        PluginLoadError: One of them is wrong.
+
+    >>> bare_plugins().health_checks()
+    ()
+    """
+    loaded = Plugins(hookspecs=hookspecs)
+    for number, plugin in enumerate(plugins, start=1):
+        loaded.register(plugin, name=f"plugin-{number}")
+    loaded.load(settings or Settings(), entry_points=False)
+    return loaded
+
+
+class InstalledDists:
+    """Distributions written into a folder on ``sys.path``: real metadata, real modules, installed in a millisecond."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._modules: set[str] = set()
+
+    def add(
+        self,
+        dist: str,
+        *,
+        version: str = "1.0.0",
+        plugins: Mapping[str, str] | None = None,
+        hookspecs: Mapping[str, str] | None = None,
+        modules: Mapping[str, str] | None = None,
+    ) -> None:
+        """Install a distribution.
+
+        Args:
+            dist: Its name.
+            version: Its version.
+            plugins: Entry points of the group ``common.plugins``: name to module, or ``module:object``.
+            hookspecs: The same for the group ``common.hookspecs``.
+            modules: Top-level modules: name to source.
+        """
+        metadata = self.folder / f"{dist.replace('-', '_')}-{version}.dist-info"
+        metadata.mkdir(parents=True)
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\n")
+        groups = {"common.hookspecs": hookspecs or {}, "common.plugins": plugins or {}}
+        (metadata / "entry_points.txt").write_text("".join(map(_group, groups, groups.values())))
+        for name, source in (modules or {}).items():
+            (self.folder / f"{name}.py").write_text(source)
+            self._modules.add(name)
+        importlib.invalidate_caches()
+
+    def forget(self) -> None:
+        """Drop the modules that were imported from here."""
+        for name in self._modules:
+            sys.modules.pop(name, None)
+
+
+def _group(name: str, entry_points: Mapping[str, str]) -> str:
+    return f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in entry_points.items()) + "\n"
+
+
+@pytest.fixture
+def recording_sink() -> RecordingSink:
+    """Return a fresh durable sink that keeps its records in memory."""
+    return RecordingSink()
+
+
+@pytest.fixture
+def installed_dists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InstalledDists]:
+    """Give a folder on ``sys.path`` in which a test installs distributions; gone after the test."""
+    folder = tmp_path / "installed"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    dists = InstalledDists(folder)
+    yield dists
+    dists.forget()
