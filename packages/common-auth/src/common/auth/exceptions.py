@@ -239,7 +239,9 @@ class PolicyViolation(AuthError):
 
     def __init__(self, codes: Sequence[str], message: str = "") -> None:
         self.codes = tuple(codes)
-        super().__init__(message or f"The password was refused: {', '.join(self.codes)}.", reason=next(iter(self.codes), ""))
+        super().__init__(
+            message or f"The password was refused: {', '.join(self.codes)}.", reason=next(iter(self.codes), "")
+        )
 
     def extensions(self) -> Mapping[str, object]:
         return {"codes": list(self.codes)}

@@ -1,5 +1,6 @@
 """The signature algorithms that tokens may use (RFC 7518, section 3; RFC 8037), each with what its key must be."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,10 +10,25 @@ from jwt.algorithms import Algorithm
 
 from common.auth.exceptions import ConfigurationError
 
-__all__ = ["ALGORITHMS", "DEFAULT_ALGORITHMS", "JwsAlgorithm", "PrivateKey", "PublicKey", "algorithm_named"]
+__all__ = [
+    "ALGORITHMS",
+    "DEFAULT_ALGORITHMS",
+    "EC_CURVES",
+    "JwsAlgorithm",
+    "PrivateKey",
+    "PublicKey",
+    "algorithm_named",
+]
 
 PublicKey = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+EC_CURVES: Final[Mapping[str, type[ec.EllipticCurve]]] = {
+    "P-256": ec.SECP256R1,
+    "P-384": ec.SECP384R1,
+    "P-521": ec.SECP521R1,
+}
+"""The curves by their JWK names (RFC 7518, section 6.2.1.1)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,4 +99,6 @@ class SecretStr:
 
 
 def _refuse_pickling(secret: object) -> NoReturn:
-    raise TypeError(f"{type(secret).__name__} is not pickled, so that it cannot be written down. Pass reveal() on purpose.")
+    raise TypeError(
+        f"{type(secret).__name__} is not pickled, so that it cannot be written down. Pass reveal() on purpose."
+    )
