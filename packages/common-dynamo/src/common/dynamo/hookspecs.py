@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from common.core.markers import hookspec
 
 if TYPE_CHECKING:
+    from common.dynamo.interceptors import Interceptor
+
     from common.core.settings import Settings
     from common.dynamo.entity_type import EntityType
-    from common.dynamo.interceptors import Interceptor
 
 
 @hookspec

@@ -137,9 +137,7 @@ class Not:
     part: "Condition"
 
 
-Condition: TypeAlias = (
-    Compare | Between | In | Exists | NotExists | HasType | BeginsWith | Contains | And | Or | Not
-)
+Condition: TypeAlias = Compare | Between | In | Exists | NotExists | HasType | BeginsWith | Contains | And | Or | Not
 
 
 # Updates --------------------------------------------------------------------------------------------------------------
@@ -421,7 +419,5 @@ class UpdateTimeToLive:
 
 WriteRequest: TypeAlias = PutItem | UpdateItem | DeleteItem | BatchWriteItem | TransactWriteItems
 ReadRequest: TypeAlias = GetItem | Query | Scan | BatchGetItem | TransactGetItems
-TableRequest: TypeAlias = (
-    CreateTable | DescribeTable | DeleteTable | ListTables | DescribeTimeToLive | UpdateTimeToLive
-)
+TableRequest: TypeAlias = CreateTable | DescribeTable | DeleteTable | ListTables | DescribeTimeToLive | UpdateTimeToLive
 Request: TypeAlias = WriteRequest | ReadRequest | TableRequest

@@ -1,0 +1,400 @@
+"""Key templates: injective, and in the order of their values.
+
+A template is text with components in braces, ``INV#{tenant}``. In a component the characters U+0000 to U+0024 are written
+as ``$`` and two lower-case hex digits. So ``#`` never occurs inside one, ends it, and sorts below all content; the byte
+order of keys is the order of the tuples they were made of, component by component (DynamoDB sorts text by its UTF-8
+bytes, which is the order of code points).
+
+============================  ==================================================================================
+component                     written as
+============================  ==================================================================================
+``{name}`` text, enum, UUID   the escaped text
+``{n:10}`` int                a sign and 10 digits; negative ones complemented, so that they sort below and in order
+``{price:12.2}`` Decimal      the same over 12 integer digits and 2 decimals, without a point
+``{at}`` datetime             UTC, ``2026-11-24T08:00:00.000000Z``; aware ones only
+``{day}`` date                ``2026-11-24``
+``{flag}`` bool               ``0`` or ``1``
+============================  ==================================================================================
+
+>>> BoundTemplate.bind("INV#{tenant}#{number:4}", {"tenant": str, "number": int}).build(("a#b", -7))
+'INV#a$23b#09992'
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
+from string import Formatter
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+from common.dynamo.decimals import at_scale
+from common.exceptions import ConfigurationError, FieldError, InvalidInput
+
+__all__ = ["BoundTemplate", "Key", "Template", "templates_overlap"]
+
+PARTITION_LIMIT: Final = 2048
+"""Bytes of a partition key, at most (Developer Guide, "Quotas")."""
+SORT_LIMIT: Final = 1024
+"""Bytes of a sort key, at most."""
+
+_LOW: Final = re.compile("[\x00-\x24]")
+_SPEC: Final = re.compile(r"(\d{1,2})(?:\.(\d{1,2}))?")
+
+ComponentEncoder: TypeAlias = Callable[[Any], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One ``{field:spec}`` of a template."""
+
+    field: str
+    spec: str = ""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A parsed template: literals around components, ``literals[0] components[0] literals[1] ...``."""
+
+    text: str
+    literals: tuple[str, ...] = field(init=False, repr=False)
+    components: tuple[Component, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        literals: list[str] = [""]
+        components: list[Component] = []
+        try:
+            for literal, name, spec, conversion in Formatter().parse(self.text):
+                literals[-1] += literal
+                if name is not None:
+                    components.append(_component(self.text, name, spec or "", conversion))
+                    literals.append("")
+        except ValueError as error:
+            raise ConfigurationError(f"Key template {self.text!r} cannot be read: {error}.") from None
+        if not self.text:
+            raise ConfigurationError("A key template is empty; write at least a literal such as 'PROFILE'.")
+        object.__setattr__(self, "literals", tuple(literals))
+        object.__setattr__(self, "components", tuple(components))
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields it is made of, in order, each once."""
+        return tuple(dict.fromkeys(component.field for component in self.components))
+
+
+def _component(text: str, name: str, spec: str, conversion: str | None) -> Component:
+    if not name.isidentifier() or conversion:
+        raise ConfigurationError(f"Key template {text!r}: {{{name}}} is not the name of a field.")
+    if spec and not _SPEC.fullmatch(spec):
+        raise ConfigurationError(f"Key template {text!r}: {spec!r} is neither a width nor 'digits.decimals'.")
+    return Component(name, spec)
+
+
+@dataclass(frozen=True)
+class Key:
+    """The templates of a partition key and a sort key.
+
+    >>> Key("INV#{tenant}", "N#{number:10}").fields
+    ('tenant', 'number')
+    """
+
+    partition: Template
+    sort: Template
+
+    def __init__(self, partition: str, sort: str) -> None:
+        object.__setattr__(self, "partition", Template(partition))
+        object.__setattr__(self, "sort", Template(sort))
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of both templates, partition first, each once: the order of a key tuple."""
+        return tuple(dict.fromkeys(self.partition.fields + self.sort.fields))
+
+    @property
+    def text(self) -> str:
+        """Both templates, as errors and spans show them."""
+        return f"{self.partition.text} / {self.sort.text}"
+
+
+# Components -----------------------------------------------------------------------------------------------------------
+
+
+def escape(text: str) -> str:
+    """Return *text* with U+0000 to U+0024 as ``$`` and two hex digits."""
+    return _LOW.sub(lambda match: f"${ord(match[0]):02x}", text)
+
+
+def _encode_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("text")
+    if not value:
+        raise ValueError("is empty; a key needs a value there")
+    if not value.isascii():
+        value.encode()  # a lone surrogate is no UTF-8
+    return escape(value)
+
+
+def _encode_enum(value: Any) -> str:
+    if not isinstance(value, Enum):
+        raise TypeError("a member of its enumeration")
+    return _encode_text(value.value)
+
+
+def _encode_uuid(value: Any) -> str:
+    if not isinstance(value, UUID):
+        raise TypeError("a UUID")
+    return str(value)
+
+
+def _encode_bool(value: Any) -> str:
+    if not isinstance(value, bool):
+        raise TypeError("a bool")
+    return "1" if value else "0"
+
+
+def _encode_datetime(value: Any) -> str:
+    if not isinstance(value, datetime):
+        raise TypeError("a datetime")
+    return datetime_text(value)
+
+
+def datetime_text(value: datetime) -> str:
+    """Return *value* in UTC at fixed microseconds, so that text order is time order.
+
+    Raises:
+        ValueError: *value* has no time zone, or lies outside of years 1 to 9999 in UTC.
+    """
+    if value.tzinfo is None:
+        raise ValueError("is a datetime without a time zone; give an aware one")
+    try:
+        in_utc = value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is outside of years 1 to 9999 in UTC") from None
+    return in_utc.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def _encode_date(value: Any) -> str:
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise TypeError("a date")
+    return value.isoformat()
+
+
+def _fixed_width(number: int, width: int) -> str:
+    largest = 10**width - 1
+    if not -largest <= number <= largest:
+        raise ValueError(f"is wider than the {width} digits of its key template")
+    return f"1{number:0{width}d}" if number >= 0 else f"0{largest + number:0{width}d}"
+
+
+def _int_encoder(width: int) -> ComponentEncoder:
+    def encode(value: Any) -> str:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError("an int")
+        return _fixed_width(value, width)
+
+    return encode
+
+
+def _decimal_encoder(integer_digits: int, decimals: int) -> ComponentEncoder:
+    def encode(value: Any) -> str:
+        if not isinstance(value, Decimal):
+            raise TypeError("a Decimal")
+        sign, significant, _ = at_scale(value, decimals).as_tuple()
+        number = int("".join(map(str, significant)))
+        return _fixed_width(-number if sign else number, integer_digits + decimals)
+
+    return encode
+
+
+_PLAIN_ENCODERS: Final[Mapping[type, ComponentEncoder]] = {
+    str: _encode_text,
+    bool: _encode_bool,
+    datetime: _encode_datetime,
+    date: _encode_date,
+    UUID: _encode_uuid,
+}
+
+
+def _encoder(component: Component, kind: type) -> ComponentEncoder:
+    """Return the encoder of *component* over values of *kind*; a ``ValueError`` tells what is wrong with the two."""
+    match = _SPEC.fullmatch(component.spec)
+    if kind is int:
+        if match is None or match[2]:
+            raise ValueError("an int needs a width, such as {n:10}")
+        return _int_encoder(int(match[1]))
+    if kind is Decimal:
+        if match is None or not match[2]:
+            raise ValueError("a Decimal needs integer digits and decimals, such as {price:12.2}")
+        return _decimal_encoder(int(match[1]), int(match[2]))
+    if match is not None:
+        raise ValueError(f"a width belongs to numbers, and the field is {kind.__name__}")
+    if issubclass(kind, Enum) and all(isinstance(member.value, str) for member in kind):
+        return _encode_enum
+    if kind not in _PLAIN_ENCODERS:
+        raise ValueError(f"{kind.__name__} cannot be part of a key")
+    return _PLAIN_ENCODERS[kind]
+
+
+# Templates over typed fields ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BoundTemplate:
+    """A template whose components know their types; builds keys and the bounds of key ranges."""
+
+    template: Template
+    fields: tuple[str, ...]
+    """One per component, in order; a field may occur twice."""
+    encoders: tuple[ComponentEncoder, ...]
+    form: str
+    """The template as a ``%`` format."""
+    limit: int
+    """Bytes of a key made by it, at most."""
+
+    @classmethod
+    def bind(cls, template: Template | str, kinds: Mapping[str, type], *, limit: int = SORT_LIMIT) -> "BoundTemplate":
+        """Bind *template* to the types of its fields.
+
+        Args:
+            template: The template, or its text.
+            kinds: For each field its type without ``None``: str, int, Decimal, bool, datetime, date, UUID or an
+                enumeration of texts.
+            limit: Bytes of a key made by it, at most.
+
+        Raises:
+            ConfigurationError: A field is unknown, cannot be part of a key, or keys would not be injective.
+        """
+        template = Template(template) if isinstance(template, str) else template
+        encoders = []
+        for position, component in enumerate(template.components):
+            try:
+                if component.field not in kinds:
+                    raise ValueError("the model has no such field")
+                encoders.append(_encoder(component, kinds[component.field]))
+                _check_end(component, template.literals[position + 1], last=position + 1 == len(template.components))
+            except ValueError as error:
+                raise ConfigurationError(f"Key template {template.text!r}, {{{component.field}}}: {error}.") from None
+        form = "%s".join(literal.replace("%", "%%") for literal in template.literals)
+        fields = tuple(component.field for component in template.components)
+        return cls(template, fields, tuple(encoders), form, limit)
+
+    def build(self, values: Sequence[Any]) -> str:
+        """Return the key of *values*, one per entry of :attr:`fields`.
+
+        Raises:
+            InvalidInput: A value is missing, empty, of another type or too wide, or the key is too long.
+        """
+        try:
+            text = self.form % tuple([encode(value) for encode, value in zip(self.encoders, values, strict=True)])
+        except (TypeError, ValueError):
+            raise self._refusal(values) from None
+        if len(text) * 4 > self.limit and len(text.encode()) > self.limit:
+            raise _invalid("", "key_too_long", f"The key of {self.template.text!r} is over {self.limit} bytes.")
+        return text
+
+    def _refusal(self, values: Sequence[Any]) -> InvalidInput:
+        for name, encode, value in zip(self.fields, self.encoders, values, strict=False):
+            try:
+                if value is None:
+                    raise ValueError("is missing; a key needs it")
+                encode(value)
+            except UnicodeEncodeError:
+                return _invalid(name, "invalid_key", f"{name} holds a lone surrogate, which is no text.")
+            except ValueError as error:
+                return _invalid(name, "invalid_key", f"{name} {error}.")
+            except TypeError as error:
+                return _invalid(name, "invalid_key", f"{name} must be {error}, not {type(value).__name__}.")
+        return _invalid(
+            "", "invalid_key", f"The key {self.template.text!r} has {len(self.fields)} parts; {len(values)} were given."
+        )
+
+    def prefix(self, values: Sequence[Any]) -> str:
+        """Return what all keys with these leading *values* begin with, up to the next component.
+
+        Raises:
+            InvalidInput: A value is missing, empty, of another type or too wide.
+        """
+        if len(values) >= len(self.fields):
+            return self.build(values)
+        return self._head(len(values)).build(values)
+
+    def _head(self, count: int) -> "BoundTemplate":
+        literals = self.template.literals[: count + 1]
+        form = "%s".join(literal.replace("%", "%%") for literal in literals)
+        return BoundTemplate(self.template, self.fields[:count], self.encoders[:count], form, self.limit)
+
+    def bounds(self, values: Sequence[Any], low: Any, high: Any) -> tuple[str, str | None]:
+        """Return the lowest and highest key whose next component lies from *low* to *high*, both included.
+
+        Args:
+            values: The leading components.
+            low: The least value of the next component; ``None`` leaves that end open.
+            high: The greatest value of it; ``None`` leaves that end open.
+
+        Returns:
+            Both ends, included. The upper one is ``None`` where the template has no literal to end at.
+        """
+        count = len(values)
+        if count >= len(self.fields):
+            raise _invalid("", "invalid_key", f"The key {self.template.text!r} has no component left to range over.")
+        prefix = self.prefix(values)
+        lowest = prefix if low is None else self._head(count + 1)._up_to([*values, low])
+        if high is None:
+            return lowest, _successor(prefix)
+        highest = self._head(count + 1)._up_to([*values, high])
+        # What follows the component begins with "#", so "$" ends it; "$" alone is never part of a key.
+        return lowest, highest if count + 1 == len(self.fields) and not self.template.literals[-1] else highest + "$"
+
+    def _up_to(self, values: Sequence[Any]) -> str:
+        literals = self.template.literals[: len(values)]
+        form = "%s".join([*(literal.replace("%", "%%") for literal in literals), ""])
+        return BoundTemplate(self.template, self.fields, self.encoders, form, self.limit).build(values)
+
+
+def _check_end(component: Component, following: str, *, last: bool) -> None:
+    """A component of varying length must be ended by ``#`` or the end of the key, else two tuples share a key."""
+    if component.spec or (last and not following) or following.startswith("#"):
+        return
+    raise ValueError("a component of varying length must be followed by '#' or end the key")
+
+
+def _successor(prefix: str) -> str | None:
+    """Return a text above every text with *prefix*, and below what sorts after them."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else None
+
+
+def _invalid(field_name: str, code: str, message: str) -> InvalidInput:
+    pointer = f"/{field_name}" if field_name else ""
+    return InvalidInput(message, errors=[FieldError(pointer, code, message)])
+
+
+# Overlap --------------------------------------------------------------------------------------------------------------
+
+
+def templates_overlap(one: Template, other: Template) -> bool:
+    """Tell whether some text could be made by both templates.
+
+    Components hold no ``#``, so both fall into the same number of segments or never meet; two segments can meet when
+    what they begin and end with can. The answer may be yes for templates that only types keep apart.
+    """
+    left, right = _segments(one), _segments(other)
+    return len(left) == len(right) and all(map(_segments_overlap, left, right))
+
+
+def _segments(template: Template) -> list[str]:
+    """The template cut at ``#``, with each component as one NUL."""
+    return "\0".join(template.literals).split("#")
+
+
+def _segments_overlap(left: str, right: str) -> bool:
+    if "\0" not in left and "\0" not in right:
+        return left == right
+    heads, tails = (left.split("\0")[0], right.split("\0")[0]), (left.split("\0")[-1], right.split("\0")[-1])
+    if "\0" not in left or "\0" not in right:
+        literal, (head, tail) = (left, (heads[1], tails[1])) if "\0" not in left else (right, (heads[0], tails[0]))
+        return len(literal) > len(head) + len(tail) and literal.startswith(head) and literal.endswith(tail)
+    return (heads[0].startswith(heads[1]) or heads[1].startswith(heads[0])) and (
+        tails[0].endswith(tails[1]) or tails[1].endswith(tails[0])
+    )

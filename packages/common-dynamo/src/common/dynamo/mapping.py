@@ -1,0 +1,283 @@
+"""The compiled form of an entity type: model <-> item, keys included."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from common.dynamo.codec import Misfit, ModelCodec, compile_codec, refusal
+from common.dynamo.exceptions import InvalidItem
+from common.dynamo.keys import PARTITION_LIMIT, SORT_LIMIT, BoundTemplate, Key
+from common.dynamo.layout import EXPIRY, PARTITION, SCHEMA, SORT, TYPE, index_attributes, is_reserved
+from common.dynamo.requests import AttributeValue, Item, ItemKey, Path
+from common.dynamo.value_codec import ValueCodec
+from common.exceptions import ConfigurationError, InvalidInput
+
+if TYPE_CHECKING:
+    from common.dynamo.entity_type import EntityType
+
+__all__ = ["BoundKey", "Mapped", "compile_mapping"]
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundKey:
+    """A partition and a sort template over the same row."""
+
+    names: tuple[str, str]
+    """The two attributes."""
+    partition: BoundTemplate
+    sort: BoundTemplate
+    fields: tuple[str, ...]
+    """The fields of both, partition first, each once."""
+
+    def attributes(self, row: Mapping[str, Any]) -> dict[str, AttributeValue]:
+        """Return both key attributes of *row*, field name to value.
+
+        Raises:
+            InvalidInput: A value is missing, empty, of another type or too wide.
+        """
+        get = row.get
+        return {
+            self.names[0]: {"S": self.partition.build([get(name) for name in self.partition.fields])},
+            self.names[1]: {"S": self.sort.build([get(name) for name in self.sort.fields])},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped(Generic[M]):
+    """An entity type that is ready to use."""
+
+    entity: "EntityType[M]"
+    codec: ModelCodec[M]
+    key: BoundKey
+    indexes: Mapping[str, BoundKey]
+    stamps: Mapping[str, AttributeValue]
+    """``_t`` and ``_s``."""
+    field_of: Mapping[str, str]
+    """Attribute name to field; spread fields are apart."""
+
+    # Keys
+
+    def row(self, key: Any) -> Mapping[str, Any]:
+        """Return the key fields that *key* gives, field name to value.
+
+        Raises:
+            InvalidInput: *key* has another number of values, or other names.
+        """
+        if isinstance(key, self.entity.model):
+            return vars(key)
+        if isinstance(key, Mapping):
+            unknown = key.keys() - set(self.key.fields)
+            if unknown:
+                raise InvalidInput(
+                    f"The key of {self.entity.name} has no field {', '.join(sorted(map(str, unknown)))}."
+                )
+            return key
+        values = key if isinstance(key, tuple) else (key,)
+        if len(values) != len(self.key.fields):
+            wanted = ", ".join(self.key.fields)
+            raise InvalidInput(f"The key of {self.entity.name} is ({wanted}); {len(values)} values were given.")
+        return dict(zip(self.key.fields, values, strict=True))
+
+    def item_key(self, key: Any) -> dict[str, AttributeValue]:
+        """Return the primary key of the item that *key* names.
+
+        Raises:
+            InvalidInput: A value is missing, empty, of another type or too wide.
+        """
+        return self.key.attributes(self.row(key))
+
+    def index_keys(self, row: Mapping[str, Any]) -> dict[str, AttributeValue]:
+        """Return the index key attributes of *row*; none for an index where a component is ``None``."""
+        keys: dict[str, AttributeValue] = {}
+        for bound in self.indexes.values():
+            if all(row.get(name) is not None for name in bound.fields):
+                keys.update(bound.attributes(row))
+        return keys
+
+    # Items
+
+    def encode(self, model: M) -> dict[str, AttributeValue]:
+        """Return the whole item of *model*, without a write id."""
+        if not isinstance(model, self.entity.model):
+            raise InvalidInput(f"{self.entity.name} stores {self.entity.model.__name__}, not {type(model).__name__}.")
+        row = vars(model)
+        item = self.key.attributes(row)
+        item.update(self.stamps)
+        item.update(self.codec.encode(row))
+        if self.indexes:
+            item.update(self.index_keys(row))
+        return item
+
+    def decode(self, item: Item) -> M:
+        """Return the model in *item*; raises ``InvalidItem``."""
+        if item.get(TYPE) != self.stamps[TYPE]:
+            raise self._foreign(item)
+        try:
+            return self.codec.decode(item)
+        except Misfit as misfit:
+            raise self._invalid(item, misfit) from None
+
+    def _foreign(self, item: Item) -> InvalidItem:
+        found = item.get(TYPE, {}).get("S")
+        told = f"an item of type {found!r}" if found else "an item without a type"
+        return InvalidItem(
+            f"At a key of {self.entity.name} ({self.entity.key.text}) stands {told}.",
+            entity=self.entity.name,
+            field=TYPE,
+            stored_type="S" if found else "",
+            key=_primary(item),
+        )
+
+    def _invalid(self, item: Item, misfit: Misfit) -> InvalidItem:
+        stored = f"is stored as {misfit.stored_type}" if misfit.stored_type else "is absent"
+        return InvalidItem(
+            f"A stored {self.entity.name} ({self.entity.key.text}) does not fit its model: "
+            f"{misfit.field or 'the item'} {stored}; {misfit.wanted}. Repair the item or add an upcast step.",
+            entity=self.entity.name,
+            field=misfit.field,
+            stored_type=misfit.stored_type,
+            key=_primary(item),
+        )
+
+    # Fields
+
+    def value_codec(self, field: str) -> ValueCodec:
+        """Return the codec of *field*; raises ``ConfigurationError`` where the model has no such field."""
+        plan = self.codec.plans.get(field)
+        if plan is None:
+            raise ConfigurationError(f"{self.entity.name} has no stored field {field!r}.")
+        return plan.codec
+
+    def path(self, field: str, rest: Sequence[str | int] = ()) -> Path:
+        """Return where *field*, or the member *rest* inside it, is stored."""
+        spread = self.codec.spreads.get(field)
+        if spread is None:
+            self.value_codec(field)
+            return Path((self.codec.plans[field].attribute, *rest))
+        if not rest or not isinstance(rest[0], str):
+            raise ConfigurationError(f"{field} of {self.entity.name} is spread: name one of its keys.")
+        return Path((spread.prefix + rest[0], *rest[1:]))
+
+    def encode_field(self, field: str, value: Any) -> AttributeValue:
+        """Return *value* as *field* stores it; a member of a spread field is encoded as a member."""
+        spread = self.codec.spreads.get(field)
+        codec = spread.member if spread is not None else self.value_codec(field)
+        try:
+            return codec.encode(value)
+        except (TypeError, ValueError, KeyError) as error:
+            raise refusal(field, error) from None
+
+
+def _primary(item: Item) -> ItemKey:
+    return {name: item[name] for name in (PARTITION, SORT) if name in item}
+
+
+# Compilation ----------------------------------------------------------------------------------------------------------
+
+
+def compile_mapping(entity: "EntityType[M]") -> "tuple[Mapped[M], tuple[str, ...]]":
+    """Return the compiled form of *entity* and its faults; with faults, the first is not to be used."""
+    codec, faults = compile_codec(
+        entity.model,
+        attributes=entity.attributes,
+        spread=entity.spread,
+        scales=entity.scales,
+        ttl=entity.ttl,
+    )
+    kinds = {name: plan.codec.kind for name, plan in codec.plans.items()}
+    key = _bind(entity.key, (PARTITION, SORT), kinds, faults)
+    indexes = {}
+    for index in entity.indexes:
+        try:
+            names = index_attributes(index.name)
+        except ValueError as error:
+            faults.append(str(error))
+            continue
+        if index.name in indexes:
+            faults.append(f"index {index.name} is named twice")
+        indexes[index.name] = _bind(index.key, names, kinds, faults)
+    faults += [*_key_faults(entity, codec), *_attribute_faults(codec), *_option_faults(entity, codec)]
+    stamps: dict[str, AttributeValue] = {TYPE: {"S": entity.name}, SCHEMA: {"N": str(entity.schema)}}
+    field_of = {plan.attribute: name for name, plan in codec.plans.items()}
+    return Mapped(entity, codec, key, indexes, stamps, field_of), tuple(faults)
+
+
+def _bind(key: Key, names: tuple[str, str], kinds: Mapping[str, type], faults: list[str]) -> BoundKey:
+    bound = []
+    for template, limit in ((key.partition, PARTITION_LIMIT), (key.sort, SORT_LIMIT)):
+        try:
+            bound.append(BoundTemplate.bind(template, kinds, limit=limit))
+        except ConfigurationError as error:
+            faults.append(str(error).rstrip("."))
+            bound.append(BoundTemplate(template, (), (), "", limit))
+    return BoundKey(names, bound[0], bound[1], key.fields)
+
+
+def _key_faults(entity: "EntityType[Any]", codec: ModelCodec[Any]) -> Iterable[str]:
+    for name in entity.key.fields:
+        plan = codec.plans.get(name)
+        if plan is not None and plan.codec.nullable:
+            yield f"key field {name} may be None; a primary key needs a value"
+        if name in (entity.version, entity.ttl):
+            yield f"key field {name} changes with every write; it cannot be part of the primary key"
+
+
+def _attribute_faults(codec: ModelCodec[Any]) -> Iterable[str]:
+    taken: dict[str, str] = {}
+    for name, plan in codec.plans.items():
+        if is_reserved(plan.attribute) and plan.attribute != EXPIRY:
+            yield f"{name} would be stored as {plan.attribute!r}, which belongs to the layer; rename it in attributes="
+        if plan.attribute in taken:
+            yield f"{name} and {taken[plan.attribute]} would both be stored as {plan.attribute!r}"
+        taken[plan.attribute] = name
+    prefixes = {spread.prefix: name for name, spread in codec.spreads.items()}
+    for prefix, name in prefixes.items():
+        if is_reserved(prefix):
+            yield f"the prefix {prefix!r} of {name} belongs to the layer"
+        for other in [*taken, *("pk", "sk", "g1pk", "g1sk"), *(each for each in prefixes if each != prefix)]:
+            if prefix and other.startswith(prefix):
+                yield f"the prefix {prefix!r} of {name} also begins the attribute {other!r}"
+
+
+def _option_faults(entity: "EntityType[Any]", codec: ModelCodec[Any]) -> Iterable[str]:
+    if not entity.name or entity.name.startswith("_"):
+        yield "the name of an entity type is not empty and does not begin with '_'"
+    if entity.ttl is not None and entity.ttl not in codec.plans:
+        yield f"ttl names {entity.ttl!r}, which the model does not have"
+    if entity.ttl is not None and entity.ttl in entity.attributes:
+        yield f"{entity.ttl} is the ttl field: it is stored as {EXPIRY}, the table's one TTL attribute, and not renamed"
+    if entity.version is not None:
+        yield from _version_faults(entity, codec)
+    missing = [step for step in range(1, entity.schema) if step not in entity.upcast]
+    if missing:
+        yield f"upcast has no step from schema {', '.join(map(str, missing))} to the next, up to {entity.schema}"
+    if entity.schema < 1 or any(step >= entity.schema or step < 1 for step in entity.upcast):
+        yield "upcast steps start at schema 1 and end below the schema of the type"
+    yield from _unique_faults(entity, codec)
+
+
+def _version_faults(entity: "EntityType[Any]", codec: ModelCodec[Any]) -> Iterable[str]:
+    plan = codec.plans.get(entity.version or "")
+    if plan is None:
+        yield f"version names {entity.version!r}, which the model does not have"
+    elif plan.codec.kind is not int or plan.codec.nullable:
+        yield f"the version field {entity.version} must be an int, with the default 0"
+    elif any(entity.version in index.key.fields for index in entity.indexes):
+        yield f"the version field {entity.version} changes with every write; it cannot be part of an index key"
+
+
+def _unique_faults(entity: "EntityType[Any]", codec: ModelCodec[Any]) -> Iterable[str]:
+    seen: set[str] = set()
+    for unique in entity.unique:
+        if unique.field in seen:
+            yield f"unique field {unique.field} is named twice"
+        seen.add(unique.field)
+        for name in unique.fields:
+            if name not in codec.plans:
+                yield f"unique names {name!r}, which the model does not have"
+            elif codec.plans[name].codec.tags - {"S", "N", "NULL"}:
+                yield f"unique field {name} must be a text or a number"

@@ -1,0 +1,61 @@
+"""How large items are, by DynamoDB's rules (Developer Guide, "DynamoDB item sizes and formats")."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from common.dynamo.requests import AttributeValue, Item
+
+__all__ = ["ITEM_LIMIT", "TRANSACTION_LIMIT", "item_size"]
+
+ITEM_LIMIT: Final = 400 * 1024
+"""Bytes of an item, at most, names included."""
+TRANSACTION_LIMIT: Final = 4 * 1024 * 1024
+"""Bytes of all items of a transaction, at most."""
+
+
+def item_size(item: Item) -> int:
+    """Return the size of *item* in bytes: names in UTF-8 and values.
+
+    A number counts as half of its digits plus 2, which is never below what DynamoDB charges for it.
+    """
+    total = 0
+    for name, value in item.items():
+        text = value.get("S")
+        total += len(name) + (len(text) if text is not None and text.isascii() else value_size(value))
+    return total
+
+
+def value_size(value: AttributeValue) -> int:
+    """Return the size of one attribute value in bytes."""
+    ((tag, content),) = value.items()
+    return _SIZES[tag](content)
+
+
+def _text_size(content: Any) -> int:
+    return len(content) if content.isascii() else len(content.encode())
+
+
+def _number_size(content: Any) -> int:
+    return len(content) // 2 + 2
+
+
+def _list_size(content: Any) -> int:
+    return 3 + sum(1 + value_size(member) for member in content)
+
+
+def _map_size(content: Any) -> int:
+    return 3 + sum(1 + _text_size(name) + value_size(member) for name, member in content.items())
+
+
+_SIZES: Final[Mapping[str, Any]] = {
+    "S": _text_size,
+    "N": _number_size,
+    "B": len,
+    "BOOL": lambda content: 1,
+    "NULL": lambda content: 1,
+    "L": _list_size,
+    "M": _map_size,
+    "SS": lambda content: sum(map(_text_size, content)),
+    "NS": lambda content: sum(map(_number_size, content)),
+    "BS": lambda content: sum(map(len, content)),
+}
