@@ -1,0 +1,41 @@
+"""Building a boto3 client that makes one attempt; importing this imports boto3."""
+
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import NoRegionError
+
+from common.exceptions import ConfigurationError
+
+_CONNECT_SECONDS = 1.0
+_CONNECTIONS = 64
+
+
+def build_client(session: Any, *, endpoint_url: str | None, region: str | None, timeout: float) -> Any:
+    """Return a DynamoDB client of *session*, or of a new session configured by the environment.
+
+    Args:
+        session: A boto3 session or ``None``.
+        endpoint_url: A compatible endpoint, or ``None`` for the session's own choice.
+        region: Overrides the session's region.
+        timeout: Seconds; the read timeout, and the connect timeout if below one.
+
+    Raises:
+        ConfigurationError: No region is known.
+    """
+    config = Config(
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        connect_timeout=min(_CONNECT_SECONDS, timeout),
+        read_timeout=timeout,
+        max_pool_connections=_CONNECTIONS,
+        tcp_keepalive=True,
+    )
+    try:
+        return (session or boto3.Session()).client(
+            "dynamodb", region_name=region, endpoint_url=endpoint_url, config=config
+        )
+    except NoRegionError:
+        raise ConfigurationError(
+            "No AWS region is known. Give region= to Database.connect, or set AWS_REGION for the service."
+        ) from None
