@@ -64,7 +64,7 @@ class Section:
     10
     >>> section.text("REGION")
     Traceback (most recent call last):
-    common.exceptions._errors.ConfigurationError: ACME_REGION is not set. Set it in the service's environment.
+    common.exceptions.ConfigurationError: ACME_REGION is not set. Set it in the service's environment.
     """
 
     prefix: str

@@ -40,3 +40,8 @@ __all__ = [
     "Problem",
     "to_problem",
 ]
+
+for _error in (CommonError, InvalidInput, InvalidAmount, ConfigurationError, MissingPart, PluginLoadError):
+    # Tracebacks and logs name the door, where the class is documented and imported from.
+    _error.__module__ = __name__
+del _error
