@@ -1,0 +1,53 @@
+"""What tests on DynamoDB need; switched on by ``pytest_plugins = ["common.dynamo.testing"]``.
+
+Fixtures: ``engine`` and ``database`` (a fresh table per test), ``faults`` and ``faulty_database``, ``dynoxide`` (a second
+engine over a real socket), ``table_name``, ``unique``, and ``entity_types`` to override. See the guide "Testing".
+
+Nothing else of the family imports this package: it needs pytest, which no distribution depends on.
+"""
+
+from common.dynamo.testing.costs import WrongCost, spend
+from common.dynamo.testing.server import Dynoxide, EngineFailed, find_dynoxide
+from common.dynamo.testing.engines import Choice, EmbeddedEngine, Engine, NetworkEngine, fresh_table_name, network_wire
+from common.dynamo.testing.fixtures import (
+    database,
+    dynoxide,
+    engine,
+    entity_types,
+    faults,
+    faulty_database,
+    pytest_report_header,
+    table_name,
+    unique,
+)
+from common.dynamo.wire.faults import CHECKER_RATES, Crash, Fault, FaultPlan, FaultRates
+from common.dynamo.wire.faulty import FaultyWire
+
+__all__ = [
+    "CHECKER_RATES",
+    "Choice",
+    "Crash",
+    "Dynoxide",
+    "EmbeddedEngine",
+    "Engine",
+    "EngineFailed",
+    "Fault",
+    "FaultPlan",
+    "FaultRates",
+    "FaultyWire",
+    "NetworkEngine",
+    "WrongCost",
+    "database",
+    "dynoxide",
+    "engine",
+    "entity_types",
+    "faults",
+    "faulty_database",
+    "find_dynoxide",
+    "fresh_table_name",
+    "network_wire",
+    "pytest_report_header",
+    "spend",
+    "table_name",
+    "unique",
+]

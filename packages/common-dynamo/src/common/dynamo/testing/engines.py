@@ -1,0 +1,190 @@
+"""The engine that tests run on: chosen by the environment, never guessed."""
+
+import os
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from common.dynamo.testing.server import Dynoxide
+from common.dynamo.wire import Wire
+from common.dynamo.wire.embedded import EmbeddedWire
+from common.dynamo.wire.faults import FaultPlan
+from common.dynamo.wire.faulty import FaultyWire
+
+if TYPE_CHECKING:
+    from common.dynamo.database import Database
+
+__all__ = ["Choice", "EmbeddedEngine", "Engine", "NetworkEngine", "fresh_table_name", "network_wire"]
+
+ENGINE_VARIABLE: Final = "COMMON_TEST_ENGINE"
+WIRE_VARIABLE: Final = "COMMON_TEST_WIRE"
+_WIRES: Final = ("auto", "boto", "direct")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the environment asks for."""
+
+    engine: str
+    """``embedded``, ``dynoxide``, ``dynoxide-disk``, or the URL of a running server."""
+    wire: str
+    """``embedded`` in process, else ``auto``, ``boto`` or ``direct``."""
+
+    @classmethod
+    def from_environment(cls) -> "Choice":
+        """Read ``COMMON_TEST_ENGINE`` and ``COMMON_TEST_WIRE``.
+
+        Raises:
+            ValueError: One of them has no known value.
+        """
+        engine = os.environ.get(ENGINE_VARIABLE) or "embedded"
+        wire = os.environ.get(WIRE_VARIABLE) or "auto"
+        if engine not in ("embedded", "dynoxide", "dynoxide-disk") and not engine.startswith("http://"):
+            raise ValueError(f"{ENGINE_VARIABLE} is embedded, dynoxide, dynoxide-disk or http://127.0.0.1:PORT")
+        if wire not in _WIRES:
+            raise ValueError(f"{WIRE_VARIABLE} is one of {', '.join(_WIRES)}")
+        return cls(engine, "embedded" if engine == "embedded" else wire)
+
+    @property
+    def needs_binary(self) -> bool:
+        """Whether a server has to be started."""
+        return self.engine.startswith("dynoxide")
+
+
+def fresh_table_name() -> str:
+    """Return a table name that no other test has; long, since streams of some engines want 11 characters."""
+    return f"common-test-{uuid4().hex}"
+
+
+class Engine(ABC):
+    """Opens databases and wires on what the tests run on."""
+
+    def __init__(self, choice: Choice) -> None:
+        self.choice = choice
+
+    @property
+    def name(self) -> str:
+        """``embedded``, ``dynoxide``, ``dynoxide-disk``, or a URL."""
+        return self.choice.engine
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the engine is in this process."""
+        return self.choice.engine == "embedded"
+
+    @abstractmethod
+    def wire(self, *, faults: FaultPlan | None = None) -> Wire:
+        """Return a new wire; the caller closes it. Two wires of the embedded engine share nothing."""
+
+    @abstractmethod
+    def open(self, *, table: str, faults: FaultPlan | None = None, **options: Any) -> "Database":
+        """Return a new database on *table*, which is made as soon as it is needed; the caller closes it.
+
+        Args:
+            table: The one table of the database.
+            faults: Which call meets which fault.
+            **options: As for ``Database.embedded`` and ``Database.connect``.
+        """
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End what was started."""
+
+
+class EmbeddedEngine(Engine):
+    """SQLite in this process, in memory."""
+
+    def wire(self, *, faults: FaultPlan | None = None) -> Wire:
+        """Return a wire to a new, empty database."""
+        return EmbeddedWire(faults=faults)
+
+    def open(self, *, table: str, faults: FaultPlan | None = None, **options: Any) -> "Database":
+        """Return a new database in memory."""
+        from common.dynamo.database import Database
+
+        return Database.embedded(table=table, faults=faults, **options)
+
+    def stop(self) -> None:
+        """Do nothing: each database is closed by who opened it."""
+
+
+class NetworkEngine(Engine):
+    """A compatible server on a loopback port.
+
+    Args:
+        choice: The engine's name and the kind of wire.
+        endpoint_url: Where it listens.
+        server: The process to stop in the end; ``None`` for a server that others started.
+    """
+
+    def __init__(self, choice: Choice, endpoint_url: str, server: Dynoxide | None = None) -> None:
+        super().__init__(choice)
+        self.endpoint_url = endpoint_url
+        self.server = server
+
+    def wire(self, *, faults: FaultPlan | None = None) -> Wire:
+        """Return a new wire of the chosen kind."""
+        plain = network_wire(self.endpoint_url, self.choice.wire)
+        return plain if faults is None else FaultyWire(plain, faults)
+
+    def open(self, *, table: str, faults: FaultPlan | None = None, **options: Any) -> "Database":
+        """Return a new database on *table*, which is made at once."""
+        from common.dynamo.database import Database
+
+        database = Database.connect(table=table, wire=self.wire(faults=faults), **options)
+        database.create_tables()
+        return database
+
+    def stop(self) -> None:
+        """Stop the server, if it is ours."""
+        if self.server is not None:
+            self.server.stop()
+
+
+def network_wire(endpoint_url: str, kind: str = "auto") -> Wire:
+    """Return a wire to a compatible server, with credentials that mean nothing.
+
+    Args:
+        endpoint_url: Where it listens.
+        kind: ``auto``, ``boto`` or ``direct``.
+
+    Raises:
+        NotImplementedError: There is no such wire in this version.
+    """
+    if kind == "direct":
+        raise NotImplementedError("This version has no direct wire; choose COMMON_TEST_WIRE=boto or auto.")
+    import boto3
+
+    from common.dynamo.wire.boto import BotoWire
+
+    session = boto3.Session(
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106 - a local engine wants some signature, any will do
+        region_name="eu-central-1",
+    )
+    return BotoWire.build(session=session, endpoint_url=endpoint_url, timeout=5.0)
+
+
+def start_engine(choice: Choice, binary: Path | None, folder: Path) -> Engine:
+    """Return the engine of *choice*, started if it has to be.
+
+    Args:
+        choice: What the environment asks for.
+        binary: The server's executable, where one is needed.
+        folder: Where a server on disk keeps its file.
+
+    Raises:
+        EngineFailed: The server did not come up.
+        ValueError: A server is needed and *binary* is ``None``.
+    """
+    if choice.engine == "embedded":
+        return EmbeddedEngine(choice)
+    if not choice.needs_binary:
+        return NetworkEngine(choice, choice.engine)
+    if binary is None:
+        raise ValueError("no binary")
+    server = Dynoxide(binary, file=folder / "tables.db" if choice.engine == "dynoxide-disk" else None)
+    server.start()
+    return NetworkEngine(choice, server.endpoint_url, server)
