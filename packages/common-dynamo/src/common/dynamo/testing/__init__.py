@@ -7,7 +7,6 @@ Nothing else of the family imports this package: it needs pytest, which no distr
 """
 
 from common.dynamo.testing.costs import WrongCost, spend
-from common.dynamo.testing.server import Dynoxide, EngineFailed, find_dynoxide
 from common.dynamo.testing.engines import Choice, EmbeddedEngine, Engine, NetworkEngine, fresh_table_name, network_wire
 from common.dynamo.testing.fixtures import (
     database,
@@ -20,6 +19,7 @@ from common.dynamo.testing.fixtures import (
     table_name,
     unique,
 )
+from common.dynamo.testing.server import Dynoxide, EngineFailed, find_dynoxide
 from common.dynamo.wire.faults import CHECKER_RATES, Crash, Fault, FaultPlan, FaultRates
 from common.dynamo.wire.faulty import FaultyWire
 

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from common.dynamo.testing.server import BINARY_VARIABLE, Dynoxide, find_dynoxide
 from common.dynamo.testing.engines import Choice, Engine, fresh_table_name, start_engine
+from common.dynamo.testing.server import BINARY_VARIABLE, Dynoxide, find_dynoxide
 from common.dynamo.wire.faults import FaultPlan
 
 if TYPE_CHECKING:
