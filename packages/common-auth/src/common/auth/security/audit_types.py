@@ -13,7 +13,14 @@ from typing import Final
 from common.auth.exceptions import ConfigurationError
 from common.core.audit import AuditType, Severity
 
-__all__ = ["AUDIT_GAP", "AUDIT_UNACKNOWLEDGED", "FAMILY_TYPES", "SYS_MONITOR_DISABLED", "SYS_MONITOR_ENABLED", "declare"]
+__all__ = [
+    "AUDIT_GAP",
+    "AUDIT_UNACKNOWLEDGED",
+    "FAMILY_TYPES",
+    "SYS_MONITOR_DISABLED",
+    "SYS_MONITOR_ENABLED",
+    "declare",
+]
 
 AUDIT_GAP: Final = "audit_gap"
 """A sink lost events; ``ranges`` are the first and last ``seq`` of each run of lost ones."""
@@ -27,7 +34,12 @@ _GATEWAY = frozenset({"header", "method", "path", "mode", "key_id"})
 
 
 def _type(
-    name: str, fields: Iterable[str] = (), severity: Severity = Severity.INFO, *, hashed: Iterable[str] = (), **more: bool
+    name: str,
+    fields: Iterable[str] = (),
+    severity: Severity = Severity.INFO,
+    *,
+    hashed: Iterable[str] = (),
+    **more: bool,
 ) -> AuditType:
     return AuditType(name, frozenset(fields), frozenset(hashed), severity, **more)
 
@@ -97,6 +109,8 @@ def declare(types: Iterable[AuditType]) -> Mapping[str, AuditType]:
     declared: dict[str, AuditType] = {}
     for kind in (*FAMILY_TYPES, *types):
         if kind.name in declared:
-            raise ConfigurationError(f"Audit type {kind.name!r} is declared twice. Give the service's own type another name.")
+            raise ConfigurationError(
+                f"Audit type {kind.name!r} is declared twice. Give the service's own type another name."
+            )
         declared[kind.name] = kind
     return MappingProxyType(declared)
