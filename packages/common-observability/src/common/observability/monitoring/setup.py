@@ -114,10 +114,9 @@ def configure(
         span_file=str(span_file or os.environ.get("COMMON_OBS_SPAN_FILE") or ""),
         dev=_is_true(os.environ.get("COMMON_OBS_DEV")) if dev is None else dev,
     )
-    tracer_provider, meter_provider = _provide(wishes, resource, os.environ)
     level = log_level or (settings.log_level if settings else logging.INFO)
     handler = configure_logging(level=level, service=_log_fields(resource), stream=log_stream, redaction=redaction)
-    _Process.handle = Observability(tracer_provider, meter_provider, handler)
+    _Process.handle = Observability(*_provide(wishes, resource, os.environ), handler)
     _Process.handle.end_with_the_process(flush_within)
     return _Process.handle
 

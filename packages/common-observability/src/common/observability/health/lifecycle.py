@@ -1,0 +1,98 @@
+"""Where the process stands between start and end, and what SIGTERM changes."""
+
+import os
+import signal
+import threading
+from enum import StrEnum
+from types import FrameType
+from typing import Any
+
+__all__ = ["Lifecycle", "State"]
+
+
+class State(StrEnum):
+    """The states in their order; the value is the reason that ``/readyz`` gives."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    """SIGTERM has come: no new work, what is in flight is served."""
+    STOPPED = "stopped"
+
+
+class Lifecycle:
+    """The state of one process. It only ever moves forward.
+
+    >>> lifecycle = Lifecycle()
+    >>> lifecycle.ready(); lifecycle.drain(); lifecycle.ready()
+    >>> lifecycle.state
+    <State.DRAINING: 'draining'>
+    """
+
+    def __init__(self, *, drain: float = 0.0) -> None:
+        """Begin in STARTING.
+
+        Args:
+            drain: Seconds between SIGTERM and the end of the server, in which ``/readyz`` already says ``draining``
+                and requests are still taken: as long as a load balancer needs to notice. 0 ends at once.
+        """
+        self._drain = drain
+        self._state = State.STARTING
+
+    @property
+    def state(self) -> State:
+        """The state now."""
+        return self._state
+
+    def ready(self) -> None:
+        """Start-up is over."""
+        self._move(State.READY)
+
+    def drain(self) -> None:
+        """The end has been announced."""
+        self._move(State.DRAINING)
+
+    def stop(self) -> None:
+        """The end has come."""
+        self._move(State.STOPPED)
+
+    def watch_sigterm(self) -> None:
+        """Set the handler of SIGTERM: state first, then, after the drain time, whoever handled it before.
+
+        A second SIGTERM does not wait. Only the main thread may set a handler; elsewhere, and where ours is set
+        already, nothing happens.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
+        previous = signal.getsignal(signal.SIGTERM)
+        if not isinstance(previous, _SigtermHandler) or previous.lifecycle is not self:
+            signal.signal(signal.SIGTERM, _SigtermHandler(self, previous, self._drain))
+
+    def _move(self, state: State) -> None:
+        # Called from a signal handler too: one assignment, no lock.
+        order = list(State)
+        if order.index(state) > order.index(self._state):
+            self._state = state
+
+
+class _SigtermHandler:
+    """One handler in a chain; each keeps whom it replaced, so that a server may put ours back when it ends."""
+
+    def __init__(self, lifecycle: Lifecycle, previous: Any, drain: float) -> None:
+        self.lifecycle = lifecycle
+        self._previous = previous
+        self._drain = drain
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        first = self.lifecycle.state in (State.STARTING, State.READY)
+        self.lifecycle.drain()
+        if first and self._drain > 0:
+            # The signal is sent again, so that the previous handler runs where handlers run: in the main thread.
+            timer = threading.Timer(self._drain, os.kill, (os.getpid(), number))
+            timer.daemon = True
+            timer.start()
+        elif callable(self._previous):
+            self._previous(number, frame)
+        elif self._previous != signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)

@@ -1,0 +1,76 @@
+"""What happens when a check changes from one status to another."""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from threading import Lock
+from typing import TypeAlias
+
+from common.core.health import Status
+from common.observability.health.aggregation import Finding
+
+__all__ = ["Listener", "Transition", "Transitions"]
+
+_log = logging.getLogger("common.observability.health")
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A check has another status than before. Before its first finding, a check counts as PASS."""
+
+    check: str
+    before: Status
+    finding: Finding
+
+
+Listener: TypeAlias = Callable[[Transition], None]
+
+
+class Transitions:
+    """Notices transitions, writes one log line for each, and tells every listener, each in its own ``try``."""
+
+    def __init__(self, listeners: Iterable[Listener]) -> None:
+        """Prepare for *listeners*, called in order, in whichever thread the check ended."""
+        self._listeners = tuple(listeners)
+        self._latest: dict[str, Status] = {}
+        self._lock = Lock()
+
+    def note(self, finding: Finding) -> None:
+        """Take *finding* in."""
+        name = finding.spec.name
+        with self._lock:
+            before = self._latest.get(name, Status.PASS)
+            self._latest[name] = finding.status
+        if before is not finding.status:
+            self._tell(Transition(name, before, finding))
+
+    def statuses(self) -> dict[str, Status]:
+        """Return the status of each check that has run."""
+        with self._lock:
+            return dict(self._latest)
+
+    def _tell(self, transition: Transition) -> None:
+        _write_line(transition)
+        for listener in self._listeners:
+            try:
+                listener(transition)
+            except Exception as error:  # noqa: BLE001 - one listener never keeps a transition from the next
+                _log.warning(
+                    "A listener for health transitions failed.",
+                    extra={"check": transition.check, "error.type": type(error).__qualname__},
+                )
+
+
+def _write_line(transition: Transition) -> None:
+    outcome = transition.finding.outcome
+    fields: dict[str, object] = {
+        "check": transition.check,
+        "from": transition.before.name.lower(),
+        "to": outcome.status.name.lower(),
+    }
+    if outcome.reason:
+        fields["reason"] = outcome.reason
+    if trace_id := outcome.detail.get("trace_id"):
+        fields["trace_id"] = trace_id
+    level = logging.INFO if outcome.status is Status.PASS else logging.WARNING
+    _log.log(level, "Health check %s is %s.", transition.check, outcome.status.name.lower(), extra=fields)
