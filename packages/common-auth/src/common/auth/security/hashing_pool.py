@@ -24,6 +24,8 @@ class PoolStats:
     slots: int
     busy: int
     waiting: int
+    queue: int
+    """How many may wait."""
     refused: int
     """How many were turned away since the pool was made."""
 
@@ -84,7 +86,7 @@ class HashingPool:
     def stats(self) -> PoolStats:
         """Return the counters of this moment."""
         with self._lock:
-            return PoolStats(self._slots, self._busy, self._waiting, self._refused)
+            return PoolStats(self._slots, self._busy, self._waiting, self._queue, self._refused)
 
     def close(self) -> None:
         """End the threads once what has begun is done. What only waits, or comes later, is refused."""

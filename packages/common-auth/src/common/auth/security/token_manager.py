@@ -1,18 +1,26 @@
 """Issues and validates access tokens (RFC 9068), for one issuer and one audience."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from common.auth.doctor import Finding
 from common.auth.exceptions import ConfigurationError, InvalidClaim
-from common.auth.security.claim_sources import ClaimSource, NamedClaims, gather_claims
+from common.auth.security.access_claims import (
+    Actor,
+    authentication_claims,
+    client_name,
+    delegation_claims,
+    grant_claims,
+    identity_claims,
+)
+from common.auth.security.claim_sources import ClaimSource, NamedClaims, TokenSubject, claim_sources, gather_claims
 from common.auth.security.clock import SYSTEM, Clock, epoch_seconds, moment
 from common.auth.security.jwk import base64url
 from common.auth.security.keys import KeyRing
-from common.auth.security.token_claims import MAX_ACTORS, PRINTABLE, SCOPE_TOKEN, ClaimRules, Claims
+from common.auth.security.token_claims import PRINTABLE, ClaimRules, Claims
 from common.auth.security.token_format import TokenKind, TokenReader, write_token
 from common.core.json_types import JSONValue
 
@@ -25,24 +33,12 @@ __all__ = [
     "TokenKind",
     "TokenManager",
     "TokenProfile",
+    "TokenSubject",
+    "claim_sources",
 ]
 
 _REQUIRED: Final = frozenset("iss sub aud client_id iat nbf exp jti sid ver".split())  # noqa: SIM905
 _TOKEN_ID_BYTES: Final = 16  # 128 bits: two of 10^9 tokens coincide once in 10^20
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who acts for the subject, and for whom in turn (claim ``act``, RFC 8693, section 4.1); at most 4 deep."""
-
-    subject: str
-    actor: "Actor | None" = None
-    """Who acted before."""
-
-    @property
-    def chain(self) -> tuple[str, ...]:
-        """The subjects, the current actor first."""
-        return (self.subject, *(self.actor.chain if self.actor else ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +89,7 @@ class TokenManager:
         audience: The claim ``aud``: the service or API that the tokens are for.
         keys: Sign and verify.
         profile: Times and limits.
-        claims: Claims that plugins add; see ``common.auth.plugin.claim_sources``.
+        claims: Claims that plugins add; see :func:`claim_sources`.
         clock: The time.
         entropy: Returns that many random bytes.
 
@@ -179,29 +175,34 @@ class TokenManager:
             KeySourceUnavailable: The signer failed.
         """
         now = int(epoch_seconds(self._clock))
-        lifetime = self._profile.access_ttl if ttl is None else ttl
-        if not timedelta(seconds=1) <= lifetime <= self._profile.max_ttl:
-            raise InvalidClaim("A token lives from one second up to the profile's max_ttl.", reason="bad_ttl")
-        expires = now + int(lifetime.total_seconds())
+        expires = now + self._lifetime(ttl)
+        client = client_name(self._profile.client_id if client_id is None else client_id)
         token_id = base64url(self._entropy(_TOKEN_ID_BYTES))
         claims: dict[str, JSONValue] = {
             "iss": self._issuer,
-            "sub": _name(subject, "sub"),
             "aud": self._audience,
-            "client_id": _name(self._profile.client_id if client_id is None else client_id, "client_id"),
+            "client_id": client,
             "iat": now,
             "nbf": now,
             "exp": expires,
             "jti": token_id,
-            "sid": _name(session, "sid"),
-            "ver": _epoch(epoch),
-            **_grants(roles, scope),
-            **_authentication(authenticated_at, methods),
-            **_delegation(actor, source, self._profile.sources),
+            **identity_claims(subject, session, epoch),
+            **grant_claims(roles, scope),
+            **authentication_claims(authenticated_at, methods),
+            **delegation_claims(actor, source, self._profile.sources),
         }
-        claims.update(gather_claims(self._sources, subject))
+        described = TokenSubject(
+            id=subject, audience=self._audience, client_id=client, roles=tuple(roles), scope=tuple(scope)
+        )
+        claims.update(gather_claims(self._sources, described))
         token = write_token(claims, typ=TokenKind.ACCESS.value, key=self._keys.active())
         return IssuedToken(token=token, token_id=token_id, expires_at=moment(expires))
+
+    def _lifetime(self, ttl: timedelta | None) -> int:
+        lifetime = self._profile.access_ttl if ttl is None else ttl
+        if not timedelta(seconds=1) <= lifetime <= self._profile.max_ttl:
+            raise InvalidClaim("A token lives from one second up to the profile's max_ttl.", reason="bad_ttl")
+        return int(lifetime.total_seconds())
 
     def validate(self, token: str | bytes, *, kind: TokenKind = TokenKind.ACCESS) -> Claims:
         """Return the claims of *token*. Pure computation: no I/O, nothing is looked up but the key in memory.
@@ -240,63 +241,3 @@ class TokenManager:
 
     def __repr__(self) -> str:
         return f"TokenManager(issuer={self._issuer!r}, audience={self._audience!r})"
-
-
-def _name(value: object, claim: str) -> str:
-    if not isinstance(value, str) or not PRINTABLE.fullmatch(value):
-        raise InvalidClaim(
-            f"The claim {claim} must be 1 to 255 printable ASCII characters.", reason=f"malformed_{claim}"
-        )
-    return value
-
-
-def _epoch(value: object) -> int:
-    if type(value) is not int or not 0 <= value <= 2**53:
-        raise InvalidClaim("The epoch must be a whole number that is not negative.", reason="malformed_ver")
-    return value
-
-
-def _grants(roles: Sequence[str], scope: Sequence[str]) -> Mapping[str, JSONValue]:
-    if isinstance(scope, str) or not all(isinstance(one, str) and SCOPE_TOKEN.fullmatch(one) for one in scope):
-        raise InvalidClaim("Scopes are a list of names without spaces (RFC 6749, 3.3).", reason="malformed_scope")
-    if isinstance(roles, str):
-        raise InvalidClaim("Roles are a list of names.", reason="malformed_roles")
-    granted: dict[str, JSONValue] = {}
-    if scope:
-        granted["scope"] = " ".join(scope)
-    if roles:
-        granted["roles"] = [_name(role, "roles") for role in roles]
-    return granted
-
-
-def _authentication(at: datetime | None, methods: Sequence[str]) -> Mapping[str, JSONValue]:
-    if at is not None and at.utcoffset() is None:
-        raise InvalidClaim("authenticated_at needs a time zone, such as UTC.", reason="malformed_auth_time")
-    told: dict[str, JSONValue] = {}
-    if at is not None:
-        told["auth_time"] = int(at.timestamp())
-    if methods:
-        told["amr"] = [_name(method, "amr") for method in methods]
-    return told
-
-
-def _delegation(actor: Actor | None, source: str | None, sources: frozenset[str]) -> Mapping[str, JSONValue]:
-    told: dict[str, JSONValue] = {}
-    if actor is not None:
-        if len(actor.chain) > MAX_ACTORS:
-            raise InvalidClaim(
-                f"At most {MAX_ACTORS} actors may stand between user and service.", reason="malformed_act"
-            )
-        told["act"] = _act(actor)
-    if source is not None:
-        if source not in sources:
-            raise InvalidClaim("The source is not among the profile's sources.", reason="foreign_azp")
-        told["azp"] = source
-    return told
-
-
-def _act(actor: Actor) -> dict[str, JSONValue]:
-    told: dict[str, JSONValue] = {"sub": _name(actor.subject, "act")}
-    if actor.actor is not None:
-        told["act"] = _act(actor.actor)
-    return told

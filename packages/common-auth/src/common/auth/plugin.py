@@ -1,0 +1,94 @@
+"""common-auth's own plugin, registered through the entry point that strangers use. It keeps no state."""
+
+import logging
+from collections.abc import Iterable
+from typing import NoReturn
+
+from common.auth.doctor import Finding
+from common.auth.exceptions import ConfigurationError
+from common.core.commands import CliCommand
+from common.core.health import HealthCheck
+from common.core.lifecycle import App
+from common.core.markers import hookimpl
+from common.core.passwords import PasswordHasher, VerifyResult
+from common.core.settings import Settings
+
+_log = logging.getLogger("common.auth")
+
+
+class RefusingHasher:
+    """Stands where a password manager would be, and says what to set. See decision 0303."""
+
+    def hash(self, password: str, /) -> str:
+        """Raise ``ConfigurationError``."""
+        del password
+        self._refuse()
+
+    def verify(self, password: str, stored: str | None, /) -> VerifyResult:
+        """Raise ``ConfigurationError``."""
+        del password, stored
+        self._refuse()
+
+    def weaknesses(self) -> tuple[Finding, ...]:
+        """Return what ``common auth doctor`` tells."""
+        message = "Passwords are refused. Set COMMON_AUTH_PEPPERS, or COMMON_AUTH_PASSWORDS=off where none are kept."
+        return (Finding("passwords", "no_pepper", message),)
+
+    def _refuse(self) -> NoReturn:
+        raise ConfigurationError(
+            "Passwords are not hashed: there is no pepper. Set COMMON_AUTH_PEPPERS=id:base64 of at least 32 random bytes, "
+            "or COMMON_AUTH_ALLOW_UNPEPPERED=1; in development COMMON_ENVIRONMENT=development is enough.",
+            reason="no_pepper",
+        )
+
+
+@hookimpl(trylast=True)
+def common_password_hasher(settings: Settings) -> PasswordHasher | None:
+    """Return the password manager that the variables ``COMMON_AUTH_…`` describe; see ``PasswordSettings``.
+
+    ``COMMON_AUTH_PASSWORDS=off`` leaves the task to nobody. Without a pepper the hasher refuses to work, unless that is
+    permitted or the environment is development.
+    """
+    from common.auth.settings import PasswordSettings  # bcrypt and cryptography, for services that keep passwords
+
+    wanted = PasswordSettings.of(settings)
+    if not wanted.enabled:
+        return None
+    if not wanted.may_hash:
+        return RefusingHasher()
+    if wanted.peppers is None:
+        _log.warning("Passwords are hashed without a pepper. Set COMMON_AUTH_PEPPERS before production.")
+    return wanted.manager()
+
+
+@hookimpl
+def common_health_checks(settings: Settings) -> Iterable[HealthCheck]:
+    """Contribute the check that passwords can be hashed."""
+    from common.auth.health import PepperCheck
+    from common.auth.settings import PasswordSettings
+
+    wanted = PasswordSettings.of(settings)
+    return (PepperCheck(may_hash=wanted.may_hash),) if wanted.enabled else ()
+
+
+@hookimpl
+def common_cli_commands() -> Iterable[CliCommand]:
+    """Contribute ``common auth …``."""
+    from common.auth.commands import COMMANDS  # argparse, for the command alone
+
+    return COMMANDS
+
+
+@hookimpl
+def common_shutdown(app: App) -> None:
+    """End the threads of the hashing pools."""
+    from common.auth.security.hashing_pool import HashingPool
+    from common.auth.security.password_manager import PasswordManager
+
+    hasher = app.plugins.password_hasher()
+    if isinstance(hasher, PasswordManager):
+        hasher.close()
+    for manager in app.provided(PasswordManager):
+        manager.close()
+    for pool in app.provided(HashingPool):
+        pool.close()
