@@ -4,7 +4,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import TypeGuard
 
-from common.auth.doctor import Finding, doctor
+from common.auth.doctor import Finding, Inspectable, doctor
 from common.auth.security.password_manager import PasswordManager
 from common.core.commands import CliCommand
 from common.core.lifecycle import App
