@@ -116,8 +116,8 @@ def test_a_forked_child_repeats_nothing(generator: type[UlidGenerator] | type[Uu
 @given(st.binary(min_size=16, max_size=16))
 def test_ulid_text_sorts_as_its_number(content: bytes) -> None:
     """The text of a ULID is 128 bits in Crockford's base 32 and decodes to them."""
-    number = int.from_bytes(content, "big") & ~(0xF << 76) | 0x7 << 76
-    number = number & ~(0b11 << 62) | 0b10 << 62
+    # Version and variant as the standard wants them, and a time before the year 6429.
+    number = int.from_bytes(content, "big") & ~(1 << 127 | 0xF << 76 | 0b11 << 62) | 0x7 << 76 | 0b10 << 62
     text = to_ulid(str(uuid.UUID(int=number)))
 
     assert ULID_PATTERN.fullmatch(text)
@@ -173,9 +173,14 @@ def test_other_spellings_are_no_identifiers(text: str) -> None:
 
 
 def test_a_time_beyond_the_calendar_is_refused() -> None:
-    """The highest ULID names a year that no datetime can hold; that is a ValueError, not an overflow."""
-    with pytest.raises(ValueError, match="9999"):
-        identifier_time("7" + "Z" * 25)
+    """The last identifier of the year 9999 passes; the next one is refused before anything overflows."""
+    last = datetime.max.replace(tzinfo=UTC)
+    beyond = str(uuid.UUID(int=(epoch_milliseconds(last) + 1) << 80 | 0x7 << 76 | 0b10 << 62))
+
+    assert 9999 == identifier_time(last_ulid(last)).year
+    assert 9999 == identifier_time("e677d21f-dbff-7fff-bfff-ffffffffffff").year
+    assert not is_identifier(beyond)
+    assert not is_identifier("7" + "Z" * 25)
 
 
 def test_published_values_agree() -> None:

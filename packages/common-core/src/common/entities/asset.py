@@ -14,7 +14,7 @@ from common.core.validation import (
     PositiveQuantity,
     RequestId,
     UserName,
-    exact_arithmetic,
+    add_exactly,
 )
 from common.entities.model import Entity
 from common.entities.user import Balance
@@ -34,8 +34,7 @@ class AssetBalance(Entity):
     @property
     def posted(self) -> Holding:
         """Available + held: the sum of the journal's entries."""
-        with exact_arithmetic():
-            return self.available + self.held
+        return add_exactly(self.available, self.held)
 
 
 class Portfolio(Entity):

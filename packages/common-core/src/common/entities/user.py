@@ -14,7 +14,7 @@ from common.core.validation import (
     Money,
     RequestId,
     UserName,
-    exact_arithmetic,
+    add_exactly,
 )
 from common.entities.model import Entity, Input
 
@@ -65,8 +65,7 @@ class Balance(Entity):
     @property
     def posted(self) -> Holding:
         """Available + held: the sum of the journal's entries."""
-        with exact_arithmetic():
-            return self.available + self.held
+        return add_exactly(self.available, self.held)
 
 
 class TransactionType(StrEnum):

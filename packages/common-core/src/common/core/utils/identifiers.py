@@ -10,7 +10,7 @@ import threading
 import uuid
 import weakref
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from common.core.utils.clock import SYSTEM, Clock, epoch_milliseconds, moment_of
@@ -22,10 +22,11 @@ UUID7_PATTERN: Final = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
-_DIGITS = {letter: number for number, letter in enumerate(_ALPHABET)}
+_TO_BASE_32 = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 _TIME_BITS = 48
 _TAIL_BITS = 128 - _TIME_BITS
 _PAIR_SHIFTS = tuple(range(120, -1, -10))
+_ULID_LENGTH = 26
 
 
 class _MonotonicSequence:
@@ -114,20 +115,22 @@ class Uuid7Generator:
 
 
 def is_identifier(text: str) -> bool:
-    """Tell whether *text* is the canonical text of a ULID or a UUIDv7: no other case, no other spelling."""
-    return ULID_PATTERN.fullmatch(text) is not None or UUID7_PATTERN.fullmatch(text) is not None
+    """Tell whether *text* is the canonical text of a ULID or a UUIDv7, of a time up to the year 9999.
+
+    No other case and no other spelling counts, so that one identifier has one text.
+    """
+    if len(text) == _ULID_LENGTH:
+        return text <= _LAST_ULID and ULID_PATTERN.fullmatch(text) is not None
+    return text <= _LAST_UUID7 and UUID7_PATTERN.fullmatch(text) is not None
 
 
 def identifier_time(text: str) -> datetime:
     """Return when the ULID or UUIDv7 *text* says it was made: UTC, to the millisecond. Whoever made it chose it.
 
     Raises:
-        ValueError: *text* is neither, or its time lies beyond the year 9999.
+        ValueError: *text* is neither (see :func:`is_identifier`).
     """
-    try:
-        return moment_of(_number(text) >> _TAIL_BITS)
-    except OverflowError:
-        raise ValueError("The identifier's time lies beyond the year 9999.") from None
+    return moment_of(_number(text) >> _TAIL_BITS)
 
 
 def to_ulid(text: str) -> str:
@@ -141,7 +144,8 @@ def to_ulid(text: str) -> str:
     >>> to_ulid("0190163d-8694-739b-aea5-966c26f8ad91")
     '01J0B3V1MMEEDTX9CPDGKFHBCH'
     """
-    return _ulid_text(_number(text))
+    number = _number(text)
+    return text if len(text) == _ULID_LENGTH else _ulid_text(number)
 
 
 def first_ulid(moment: datetime) -> str:
@@ -155,15 +159,18 @@ def last_ulid(moment: datetime) -> str:
 
 
 def _number(text: str) -> int:
-    if ULID_PATTERN.fullmatch(text):
-        number = 0
-        for letter in text:
-            number = number << 5 | _DIGITS[letter]
-        return number
-    if UUID7_PATTERN.fullmatch(text):
-        return int(text.replace("-", ""), 16)
-    raise ValueError("The identifier is neither a ULID (26 upper-case characters) nor a UUIDv7 (36 lower-case ones).")
+    if not is_identifier(text):
+        raise ValueError(
+            "The identifier is neither a ULID (26 upper-case characters) nor a UUIDv7 (36 lower-case ones)."
+        )
+    if len(text) == _ULID_LENGTH:
+        return int(text.translate(_TO_BASE_32), 32)
+    return int(text.replace("-", ""), 16)
 
 
 def _ulid_text(number: int) -> str:
     return "".join([_PAIRS[number >> shift & 0x3FF] for shift in _PAIR_SHIFTS])
+
+
+_LAST_ULID: Final = last_ulid(datetime.max.replace(tzinfo=UTC))
+_LAST_UUID7: Final = str(uuid.UUID(int=((epoch_milliseconds(datetime.max.replace(tzinfo=UTC)) + 1) << _TAIL_BITS) - 1))

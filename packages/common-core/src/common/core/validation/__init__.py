@@ -36,6 +36,7 @@ from common.core.validation.fields import (
 from common.core.validation.money import (
     PRECISION,
     SCALE_LIMIT,
+    add_exactly,
     at_scale,
     cost,
     exact_arithmetic,
@@ -78,6 +79,7 @@ __all__ = [
     "RequestId",
     "UserName",
     "UtcTime",
+    "add_exactly",
     "at_scale",
     "canonical_email",
     "cost",

@@ -162,11 +162,11 @@ def _refusing(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Wrap *check* so that pydantic sees its refusal as an error of the field."""
 
     def checked(value: Any) -> Any:
-        from pydantic_core import PydanticCustomError
-
         try:
             return check(value)
         except InvalidInput as refusal:
+            from pydantic_core import PydanticCustomError
+
             [error] = refusal.errors
             # Messages here never hold braces, which pydantic would read as placeholders.
             raise PydanticCustomError(error.code, error.message) from None

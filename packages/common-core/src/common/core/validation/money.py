@@ -33,7 +33,10 @@ PRECISION: Final = 76
 SCALE_LIMIT: Final = 18
 """Decimal places of an asset at most: those of ether, the finest in wide use."""
 
-_TRAPS = [Inexact, InvalidOperation, DivisionByZero, Overflow]
+# Threads share these: a context records signals, but nobody reads the records.
+_EXACT = Context(prec=PRECISION, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+_UP = Context(prec=PRECISION, rounding=ROUND_CEILING, traps=[InvalidOperation])
+_DOWN = Context(prec=PRECISION, rounding=ROUND_FLOOR, traps=[InvalidOperation])
 
 
 @contextmanager
@@ -44,7 +47,7 @@ def exact_arithmetic() -> Iterator[None]:
     ...     Decimal("12345678901234567890.12") + Decimal("0.000000000000000001")
     Decimal('12345678901234567890.120000000000000001')
     """
-    with localcontext(_exact()):
+    with localcontext(_EXACT):
         yield
 
 
@@ -62,7 +65,7 @@ def cost(price: Decimal, quantity: Decimal, scale: int) -> Decimal:
     >>> cost(Decimal("45000"), Decimal("0.0000001"), 2)
     Decimal('0.01')
     """
-    return _product(price, quantity, scale, ROUND_CEILING)
+    return _product(price, quantity, scale, _UP)
 
 
 def proceeds(price: Decimal, quantity: Decimal, scale: int) -> Decimal:
@@ -73,7 +76,16 @@ def proceeds(price: Decimal, quantity: Decimal, scale: int) -> Decimal:
     >>> proceeds(Decimal("45000"), Decimal("0.0000001"), 2)
     Decimal('0.00')
     """
-    return _product(price, quantity, scale, ROUND_FLOOR)
+    return _product(price, quantity, scale, _DOWN)
+
+
+def add_exactly(one: Decimal, other: Decimal) -> Decimal:
+    """Return the sum of two amounts, whatever the process's decimal context; negate one to subtract (``copy_negate``).
+
+    Raises:
+        decimal.Inexact: The sum has more than 76 digits, as no sum of stored numbers has.
+    """
+    return _EXACT.add(one, other)
 
 
 def total(amounts: Iterable[Decimal]) -> Decimal:
@@ -82,8 +94,9 @@ def total(amounts: Iterable[Decimal]) -> Decimal:
     Raises:
         InvalidAmount: The sum does not fit in the 38 digits of a stored number.
     """
-    with localcontext(_exact()):
-        result = sum(amounts, Decimal(0))
+    result = Decimal(0)
+    for amount in amounts:
+        result = _EXACT.add(result, amount)
     return require_digits(result, STORED_DIGITS)
 
 
@@ -122,19 +135,17 @@ def require_scale(value: object, scale: int, *, positive: bool = True, pointer: 
     return _written(amount, scale, AMOUNT_DIGITS, pointer)
 
 
-def _product(price: Decimal, quantity: Decimal, scale: int, rounding: str) -> Decimal:
-    exact = _exact().multiply(
+def _product(price: Decimal, quantity: Decimal, scale: int, rounding: Context) -> Decimal:
+    exact = _EXACT.multiply(
         require_positive(parse_amount(price, pointer="/price"), pointer="/price"),
         require_positive(parse_amount(quantity, pointer="/quantity"), pointer="/quantity"),
     )
-    # Inexact is not trapped here, and nowhere else.
-    context = Context(prec=PRECISION, rounding=rounding, traps=[InvalidOperation])
-    return require_digits(_quantized(exact, scale, context, AMOUNT_DIGITS, ""), AMOUNT_DIGITS)
+    return require_digits(_quantized(exact, scale, rounding, AMOUNT_DIGITS, ""), AMOUNT_DIGITS)
 
 
 def _written(number: Decimal, scale: int, digits: int, pointer: str) -> Decimal:
     try:
-        return require_digits(_quantized(number, scale, _exact(), digits, pointer), digits, pointer=pointer)
+        return require_digits(_quantized(number, scale, _EXACT, digits, pointer), digits, pointer=pointer)
     except Inexact:
         raise invalid_amount("amount_too_fine", f"The amount has more than {scale} decimal places.", pointer) from None
 
@@ -145,8 +156,3 @@ def _quantized(number: Decimal, scale: int, context: Context, digits: int, point
     except InvalidOperation:
         # More than 76 digits, which is more than any limit here.
         raise too_long(digits, pointer) from None
-
-
-def _exact() -> Context:
-    # A new one each time: a context records signals, and one shared by all threads would be written by all of them.
-    return Context(prec=PRECISION, traps=_TRAPS)
