@@ -100,7 +100,11 @@ def test_starting_makes_the_audit_folder(tmp_path: Path) -> None:
 )
 def test_tokens_name_the_tenant(subject: str, claims: dict[str, str]) -> None:
     """A subject with a tenant before its first dot gets a claim; others get none."""
-    assert claims == acme_plugin.plugin.common_token_claims(subject)
+    sources = pytest.importorskip("common.auth.security.claim_sources", reason="tokens need common-auth")
+
+    assert claims == acme_plugin.plugin.common_token_claims(
+        sources.TokenSubject(id=subject, audience="orders", client_id="web")
+    )
 
 
 def test_the_command_shows_the_latest_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

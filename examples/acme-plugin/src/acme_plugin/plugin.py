@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from common.core import App, CliCommand, Settings, hookimpl
 
 if TYPE_CHECKING:
+    from common.auth.security.claim_sources import TokenSubject
     from common.core.audit import AuditSink
     from common.core.health import HealthCheck
     from common.dynamo import EntityType
@@ -65,7 +66,7 @@ def common_dynamo_interceptors() -> "Iterable[Interceptor]":
 
 
 @hookimpl(optionalhook=True)
-def common_token_claims(subject: str) -> Mapping[str, str]:
+def common_token_claims(subject: "TokenSubject") -> Mapping[str, str]:
     """Name the tenant of a subject such as ``acme.alice``; called where common-auth issues tokens."""
-    tenant, dot, _ = subject.partition(".")
+    tenant, dot, _ = subject.id.partition(".")
     return {"acme_tenant": tenant} if dot else {}
