@@ -1,0 +1,498 @@
+"""The audit logger: declared events, without secrets, in one order, to every sink on a thread of its own.
+
+An event is redacted, numbered and queued on the caller's thread, which never waits for a sink. Where an operation must
+leave a record or not happen, :meth:`AuditLogger.emit_required` waits until a durable sink has it.
+"""
+
+import atexit
+import logging
+import os
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from common.auth.exceptions import AuditUnavailable, ConfigurationError
+from common.auth.security.audit_entry import Acknowledgement, Entry
+from common.auth.security.audit_lane import Lane, SinkPolicy, SinkState, SinkStats
+from common.auth.security.audit_line import DETAILS_ROOM, Serialiser, checked_serialiser, encode_event, fits, to_json
+from common.auth.security.audit_supervisor import Supervisor
+from common.auth.security.audit_types import (
+    AUDIT_GAP,
+    AUDIT_UNACKNOWLEDGED,
+    SYS_MONITOR_DISABLED,
+    SYS_MONITOR_ENABLED,
+    declare,
+)
+from common.auth.security.clock import SYSTEM, Clock
+from common.auth.security.context import Claimed, RequestContext
+from common.auth.security.redaction import Budget, Redactor
+from common.auth.security.secrets import SecretBytes
+from common.auth.security.sink_rules import check_sinks
+from common.core.audit import AuditOutcome, AuditSink, AuditType
+from common.core.utils import Uuid7Generator
+
+__all__ = ["AuditEmitter", "AuditLogger", "AuditStats", "EventRef", "FlushReport"]
+
+_log = logging.getLogger("common.auth.audit")
+
+_SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_FIELD_LIMIT: Final = 256
+_KEY_BYTES: Final = 32
+_SECONDS_AT_EXIT: Final = 2.0
+_COMPLAINTS_KEPT: Final = 256
+_NO_CONTEXT = RequestContext()
+
+
+@dataclass(frozen=True, slots=True)
+class EventRef:
+    """Which event was written: its id, and its place in the stream."""
+
+    id: str
+    stream: str
+    seq: int
+    """Position in the stream; 0 where the logger was closed already and the event went nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlushReport:
+    """Whether everything emitted before the flush is where it belongs."""
+
+    complete: bool
+    pending: Mapping[str, int]
+    """Events that still wait, by the name of the sink; sinks that are done are not in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditStats:
+    """What the logger has done so far. Made in one pass, not one instant: events go on meanwhile."""
+
+    stream: str
+    emitted: int
+    """Events that got a place in the stream."""
+    sinks: tuple[SinkStats, ...]
+    anchor_age: float | None = None
+    """Seconds since the last signed statement of the stream's head; ``None`` where none is made."""
+
+    @property
+    def dropped(self) -> int:
+        """Events that a sink will never get, over all sinks."""
+        return sum(sink.lost for sink in self.sinks)
+
+    @property
+    def failures(self) -> int:
+        """Calls of sinks that raised."""
+        return sum(sink.failures for sink in self.sinks)
+
+    @property
+    def depth(self) -> int:
+        """The longest queue."""
+        return max((sink.depth for sink in self.sinks), default=0)
+
+
+class AuditEmitter(Protocol):
+    """What code that writes audit events needs; :class:`AuditLogger` is one."""
+
+    def emit(
+        self,
+        type: str,
+        *,
+        outcome: AuditOutcome,
+        actor: str | Claimed | None = None,
+        subject: str | Claimed | None = None,
+        reason: str | None = None,
+        ctx: RequestContext | None = None,
+        **details: object,
+    ) -> EventRef: ...
+
+    def emit_required(
+        self,
+        type: str,
+        *,
+        outcome: AuditOutcome,
+        actor: str | Claimed | None = None,
+        subject: str | Claimed | None = None,
+        reason: str | None = None,
+        ctx: RequestContext | None = None,
+        timeout: float = 2.0,
+        **details: object,
+    ) -> EventRef: ...
+
+
+class AuditLogger:
+    """Writes the audit trail of one process. Safe to share between threads; a forked child begins a stream of its own.
+
+    Threads start with the first event. :meth:`close` belongs to the end of the service; what nobody closed is flushed
+    for up to two seconds when the interpreter exits.
+
+    Args:
+        sinks: Where events go, such as ``plugins.audit_sinks()``.
+        service: Name of this service, ``[A-Za-z0-9][A-Za-z0-9._-]{0,63}``.
+        types: The service's own kinds of events, beside :data:`~common.auth.security.audit_types.FAMILY_TYPES`.
+        queue: How many events may wait for each sink.
+        key: Keys the hashes of session ids, token ids and unproven user names, at least 32 bytes. Without it they are
+            comparable within this process only.
+        policy: How long a sink may take, and what happens when it fails.
+        owners: Name of the plugin that contributed a sink, by name of the sink, for logs and counters.
+        serialise: Makes JSON of an event; ``orjson.dumps`` is one.
+        clock: Tells the time.
+        random: Makes as many random bytes as it is asked for.
+
+    Raises:
+        ConfigurationError: A sink is no sink or is asynchronous, two share a name, a type is declared twice, or another
+            argument cannot be used.
+
+    >>> from common.auth.security.audit_sinks import MemorySink
+    >>> trail = MemorySink()
+    >>> audit = AuditLogger([trail], service="orders", types=[AuditType("order_placed", frozenset({"order"}))])
+    >>> ref = audit.emit("order_placed", outcome=AuditOutcome.SUCCESS, actor="u-1", order="o-1", card="4111…")
+    >>> audit.close().complete
+    True
+    >>> trail.events[0].actor, dict(trail.events[0].details)
+    ('u-1', {'order': 'o-1'})
+    """
+
+    def __init__(
+        self,
+        sinks: Sequence[AuditSink],
+        *,
+        service: str,
+        types: Sequence[AuditType] = (),
+        queue: int = 10_000,
+        key: SecretBytes | None = None,
+        policy: SinkPolicy | None = None,
+        owners: Mapping[str, str] | None = None,
+        serialise: Serialiser = to_json,
+        clock: Clock = SYSTEM,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        check_sinks(sinks)
+        _check_options(service, queue, key)
+        self._sinks = tuple(sinks)
+        self._service = service
+        self._types = declare(types)
+        self._queue = queue
+        self._redactor = Redactor(key or SecretBytes(random(_KEY_BYTES)))
+        self._policy = policy or SinkPolicy()
+        self._owners = dict(owners or {})
+        self._serialise = checked_serialiser(serialise)
+        self._clock = clock
+        self._random = random
+        self._complaints: set[str] = set()
+        self._is_closed = False
+        self._begin_stream()
+
+    @property
+    def stream(self) -> str:
+        """Name of this process's ordered sequence: the service and a random boot id."""
+        return self._stream
+
+    def emit(
+        self,
+        type: str,
+        *,
+        outcome: AuditOutcome,
+        actor: str | Claimed | None = None,
+        subject: str | Claimed | None = None,
+        reason: str | None = None,
+        ctx: RequestContext | None = None,
+        **details: object,
+    ) -> EventRef:
+        """Queue an event for every sink. Takes some 20 µs of CPU and never waits for a sink; may run on an event loop.
+
+        Args:
+            type: Name of a declared type.
+            outcome: Whether what was tried came about.
+            actor: Who acted: an opaque user id; :class:`~common.auth.security.context.Claimed` where nobody has proven it.
+            subject: Whom or what it was done to.
+            reason: A stable code, such as ``wrong_password``.
+            ctx: The request.
+            details: Fields that the type declares; others are left out, which is logged once for each.
+
+        Raises:
+            ConfigurationError: The type is not declared, or it is a required one.
+        """
+        kind = self._kind(type)
+        if kind.required:
+            raise ConfigurationError(
+                f"Audit type {type!r} is required: use emit_required(), which waits for a durable sink."
+            )
+        if self._is_closed:
+            return self._refuse(type)
+        return self._publish(self._fields(kind, outcome, actor, subject, reason, ctx, details))
+
+    def emit_required(
+        self,
+        type: str,
+        *,
+        outcome: AuditOutcome,
+        actor: str | Claimed | None = None,
+        subject: str | Claimed | None = None,
+        reason: str | None = None,
+        ctx: RequestContext | None = None,
+        timeout: float = 2.0,
+        **details: object,
+    ) -> EventRef:
+        """Same as :meth:`emit`, but return only when a durable sink has stored the event. Blocks: not for an event loop.
+
+        Call it before the operation takes effect, and let the error refuse the operation. If the event is stored after
+        all, an ``audit_unacknowledged`` event behind it says that it did not count.
+
+        Args:
+            timeout: Seconds to wait.
+
+        Raises:
+            AuditUnavailable: No durable sink has stored it in time, or none is working. Refuse the operation.
+            ConfigurationError: The type is not declared.
+        """
+        kind = self._kind(type)
+        durable = [lane.name for lane in self._lanes if lane.durable and lane.state is SinkState.OK]
+        if self._is_closed or not durable:
+            self._announce(AUDIT_UNACKNOWLEDGED, event_type=type)
+            raise AuditUnavailable(
+                f"No durable audit sink is working, and {type!r} needs one.", reason="no_durable_sink"
+            )
+        acknowledgement = Acknowledgement(durable)
+        ref = self._publish(self._fields(kind, outcome, actor, subject, reason, ctx, details), acknowledgement)
+        if not acknowledgement.wait(timeout):
+            self._announce(AUDIT_UNACKNOWLEDGED, event=ref.id, event_seq=ref.seq, event_type=type)
+            raise AuditUnavailable(
+                f"No durable audit sink stored {type!r} within {timeout} s.", reason="not_acknowledged"
+            )
+        return ref
+
+    def flush(self, deadline: float) -> FlushReport:
+        """Wait until every sink has stored, or reported as lost, what was emitted before.
+
+        Args:
+            deadline: Seconds to wait at the most.
+        """
+        until = self._clock.monotonic() + deadline
+        seq = self._seq
+        lanes = self._lanes
+        done = [lane.wait_until_settled(seq, max(0.0, until - self._clock.monotonic())) for lane in lanes]
+        pending = {lane.name: lane.stats().depth for lane, settled in zip(lanes, done, strict=True) if not settled}
+        return FlushReport(not pending, pending)
+
+    def close(self, deadline: float = 5.0) -> FlushReport:
+        """Take no more events, flush, end the threads and close the sinks, within *deadline* seconds.
+
+        A sink that hangs cannot be ended: its thread is left behind and ends with the interpreter.
+        """
+        until = self._clock.monotonic() + deadline
+        self._is_closed = True
+        atexit.unregister(self._close_at_exit)
+        self.flush(deadline)
+        for lane in self._lanes:
+            lane.stop(max(0.0, until - self._clock.monotonic()))
+        ended = [lane.join(max(0.0, until - self._clock.monotonic())) for lane in self._lanes]
+        self._supervisor.stop()
+        pending = {
+            lane.name: depth
+            for lane, over in zip(self._lanes, ended, strict=True)
+            if (depth := lane.stats().depth) or not over
+        }
+        return FlushReport(not pending, pending)
+
+    def stats(self) -> AuditStats:
+        """Return what the logger has done so far."""
+        return AuditStats(self._stream, self._seq, tuple(lane.stats() for lane in self._lanes))
+
+    def disable(self, sink: str, *, cause: str = "operator") -> None:
+        """Leave a sink alone until :meth:`enable`; the other sinks are told. Its queue goes on filling.
+
+        Raises:
+            ConfigurationError: No sink has this name.
+        """
+        self._lane(sink).disable(cause)
+
+    def enable(self, sink: str) -> None:
+        """Use a disabled sink again; the other sinks are told.
+
+        Raises:
+            ConfigurationError: No sink has this name.
+        """
+        self._lane(sink).enable()
+
+    def pseudonym(self, identifier: str) -> str:
+        """Return what the trail stores in place of *identifier*, for searching it."""
+        return self._redactor.pseudonym(identifier)
+
+    # What lanes tell
+
+    def sink_changed(self, lane: Lane, state: SinkState, cause: str) -> None:
+        """Write that a sink went down, hangs, was turned off, or works again."""
+        if state is SinkState.OK:
+            self._announce(SYS_MONITOR_ENABLED, sink=lane.name, plugin=lane.plugin)
+        else:
+            self._announce(SYS_MONITOR_DISABLED, sink=lane.name, plugin=lane.plugin, cause=f"{state.value}: {cause}")
+
+    def sink_lost(self, lane: Lane, runs: tuple[tuple[int, int], ...], count: int) -> None:
+        """Write which events a sink will never get."""
+        details = {"sink": lane.name, "plugin": lane.plugin, "lost": count, "ranges": runs}
+        self._publish(self._fields(self._types[AUDIT_GAP], AuditOutcome.FAILURE, details=details), teller=(lane, runs))
+
+    # Inside
+
+    def _begin_stream(self) -> None:
+        self._pid = os.getpid()
+        self._order = threading.Lock()
+        self._boot_id = self._random(8).hex()
+        self._stream = f"{self._service}-{self._boot_id}"
+        self._seq = 0
+        self._new_id = Uuid7Generator(clock=self._clock, random=self._random)
+        self._lanes = tuple(self._lane_of(sink) for sink in self._sinks)
+        self._supervisor = Supervisor(self._watch, interval=self._policy.timeout / 4)
+
+    def _lane_of(self, sink: AuditSink) -> Lane:
+        return Lane(
+            sink,
+            plugin=self._owners.get(sink.name, ""),
+            bound=self._queue,
+            policy=self._policy,
+            clock=self._clock,
+            events=self,
+        )
+
+    def _watch(self) -> None:
+        now = self._clock.monotonic()
+        for lane in self._lanes:
+            lane.watch(now)
+
+    def _kind(self, type: str) -> AuditType:
+        kind = self._types.get(type)
+        if kind is None:
+            raise ConfigurationError(
+                f"Audit type {type!r} is not declared. Add it to the logger's types, with its fields."
+            )
+        return kind
+
+    def _lane(self, name: str) -> Lane:
+        for lane in self._lanes:
+            if lane.name == name:
+                return lane
+        raise ConfigurationError(f"No audit sink is called {name!r}.")
+
+    def _announce(self, type: str, **details: object) -> None:
+        self._publish(self._fields(self._types[type], AuditOutcome.FAILURE, details=details))
+
+    def _fields(
+        self,
+        kind: AuditType,
+        outcome: AuditOutcome,
+        actor: str | Claimed | None = None,
+        subject: str | Claimed | None = None,
+        reason: str | None = None,
+        ctx: RequestContext | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> dict[str, Any]:
+        """Return the fields of the event but for ``seq``: redacted, and small enough."""
+        if os.getpid() != self._pid:
+            self._begin_stream()
+        budget = Budget(DETAILS_ROOM)
+        redactor = self._redactor
+        request = ctx or _NO_CONTEXT
+        session = request.session
+        return {
+            "id": self._new_id(),
+            "stream": self._stream,
+            "boot_id": self._boot_id,
+            "time": self._clock.now(),
+            "type": kind.name,
+            "outcome": AuditOutcome(outcome),
+            "severity": kind.severity,
+            "service": self._service,
+            "reason": redactor.field(reason, _FIELD_LIMIT, budget),
+            "actor": redactor.party(actor, _FIELD_LIMIT, budget),
+            "subject": redactor.party(subject, _FIELD_LIMIT, budget),
+            "session": None if session is None else redactor.pseudonym(session),
+            "request_id": redactor.field(request.request_id, _FIELD_LIMIT, budget),
+            "source_service": redactor.field(request.source_service, _FIELD_LIMIT, budget),
+            "source_ip": redactor.field(request.source_ip, _FIELD_LIMIT, budget),
+            "details": self._details(kind, details, budget) if details else {},
+            "truncated": budget.truncated,
+        }
+
+    def _details(self, kind: AuditType, details: Mapping[str, object], budget: Budget) -> Mapping[str, object]:
+        try:
+            kept = self._redactor.details(kind, details, budget)
+        # A value may be of any class, with any code behind its iteration, and none of it may fail the request.
+        except Exception as error:  # noqa: BLE001
+            self._complain(
+                kind.name, f"Details of audit type {kind.name!r} raised {type(error).__name__} and were left out."
+            )
+            budget.truncated = True
+            return {}
+        if len(kept) < len(details):
+            for name in details.keys() - kept.keys():
+                self._complain(
+                    f"{kind.name} {name}",
+                    f"Audit type {kind.name!r} does not declare the field {name[:64]!r}, which was left out. Declare it "
+                    f"in AuditType.fields, or do not pass it.",
+                )
+        return kept
+
+    def _complain(self, about: str, message: str) -> None:
+        """Log a programmer's mistake once, not once for each request."""
+        if about not in self._complaints and len(self._complaints) < _COMPLAINTS_KEPT:
+            self._complaints.add(about)
+            _log.warning(message)
+
+    def _publish(
+        self,
+        fields: dict[str, Any],
+        acknowledgement: Acknowledgement | None = None,
+        *,
+        teller: tuple[Lane, tuple[tuple[int, int], ...]] | None = None,
+    ) -> EventRef:
+        """Number the event and offer it to every lane, in one step, so that each lane gets the stream's order.
+
+        *teller* is the lane whose losses the event tells: in its queue, nothing pushes the event out.
+        """
+        body = self._body(fields)
+        with self._order:
+            if not self._seq:
+                self._start()
+            self._seq += 1
+            entry = Entry(
+                fields, body, seq=self._seq, required=acknowledgement is not None, acknowledgement=acknowledgement
+            )
+            for lane in self._lanes:
+                if teller is None or lane is not teller[0]:
+                    lane.offer(entry)
+                else:
+                    lane.gap_told(teller[1], entry.seq, kept=lane.offer(entry.kept()))
+        return EventRef(fields["id"], entry.stream, entry.seq)
+
+    def _body(self, fields: dict[str, Any]) -> bytes:
+        body = encode_event(fields, self._serialise)
+        if not fits(body):
+            # Only a serialiser that is less compact than ours comes here: the budget counts what ours needs.
+            fields.update(details={}, truncated=True)
+            body = encode_event(fields, self._serialise)
+        return body
+
+    def _start(self) -> None:
+        self._supervisor.start()
+        atexit.register(self._close_at_exit)
+
+    def _close_at_exit(self) -> None:
+        self.close(_SECONDS_AT_EXIT)
+
+    def _refuse(self, type: str) -> EventRef:
+        self._complain(
+            "closed", f"Audit event {type!r} came after the logger was closed and is lost, like all that follow."
+        )
+        return EventRef(self._new_id(), self._stream, 0)
+
+
+def _check_options(service: str, queue: int, key: SecretBytes | None) -> None:
+    if not _SERVICE.fullmatch(service):
+        raise ConfigurationError(f"AuditLogger: service must match {_SERVICE.pattern}.")
+    if queue < 1:
+        raise ConfigurationError("AuditLogger: queue must be at least 1 event.")
+    if key is not None and len(key) < _KEY_BYTES:
+        raise ConfigurationError(
+            f"AuditLogger: key must have at least {_KEY_BYTES} bytes; os.urandom({_KEY_BYTES}) makes one."
+        )
