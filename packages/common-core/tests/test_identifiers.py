@@ -1,5 +1,6 @@
 """ULIDs and UUIDv7s: their form, their order, from many threads and across a fork."""
 
+import gc
 import os
 import uuid
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from common.core.utils.identifiers import (
     UlidGenerator,
     Uuid7Generator,
     _MonotonicSequence,
+    _sequences,
     first_ulid,
     identifier_time,
     is_identifier,
@@ -111,6 +113,17 @@ def test_a_forked_child_repeats_nothing(generator: type[UlidGenerator] | type[Uu
     assert 50 == len(of_child)
     assert set(of_child).isdisjoint(new_id() for _ in range(50))
     assert all(earlier < made for made in of_child)
+
+
+def test_a_dropped_generator_is_forgotten() -> None:
+    """A service that makes many generators does not keep them all for the sake of forks."""
+    gc.collect()
+    before = len(_sequences)
+    for _ in range(100):
+        UlidGenerator()()
+    gc.collect()
+
+    assert before == len(_sequences)
 
 
 @given(st.binary(min_size=16, max_size=16))

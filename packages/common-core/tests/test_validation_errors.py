@@ -82,6 +82,8 @@ def test_fields_keep_the_one_stored_form(kind: Any, given_value: object, kept: o
         (Moment, "2026-01-01", "time_format"),
         (Moment, "2026-01-01T00:00:00", "time_format"),
         (Moment, "2026-01-01T00:00:00.1234567Z", "time_format"),
+        (Moment, "0001-01-01T00:00:00+01:00", "time_format"),
+        (Moment, datetime.max.replace(tzinfo=timezone(-timedelta(hours=1))), "time_format"),
         (Moment, datetime(2026, 1, 1), "timezone_aware"),  # noqa: DTZ001
         (Moment, "2026-02-30T00:00:00Z", "datetime_from_date_parsing"),
         (UserName, 5, "string_type"),
@@ -220,6 +222,14 @@ def test_messages_that_quote_the_input_are_replaced() -> None:
     for kind, value, code in ((tagged, {"kind": SECRET}, "union_tag_invalid"), (checked, SECRET, "strange")):
         [entry] = refusal(kind, value).errors
         assert (code, "This value is not valid.") == (entry.code, entry.message)
+
+
+def test_a_flood_of_errors_is_cut() -> None:
+    """Ten thousand wrong members make an error that can be logged and sent, not one of megabytes."""
+    error = refusal(list[Money], ["x"] * 10_000)
+
+    assert 100 == len(error.errors)
+    assert len(str(error)) < 10_000
 
 
 def test_pointers_are_escaped_and_bounded() -> None:

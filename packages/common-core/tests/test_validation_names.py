@@ -207,6 +207,12 @@ def test_an_id_is_fresh_within_a_day(age: timedelta, fresh: bool) -> None:
     assert fresh is request_id_is_fresh(request_id, NOON + age)
 
 
+def test_a_naive_time_decides_nothing() -> None:
+    """A service's time without an offset is a bug, and told as one."""
+    with pytest.raises(TypeError):
+        request_id_is_fresh(UlidGenerator()(), datetime(2026, 1, 1))  # noqa: DTZ001
+
+
 def test_the_tolerance_of_freshness_can_be_chosen() -> None:
     """A service with tighter rules says so."""
     request_id = UlidGenerator(clock=FrozenClock(NOON))()

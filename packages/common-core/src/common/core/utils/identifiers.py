@@ -11,6 +11,7 @@ import uuid
 import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from typing import Final
 
 from common.core.utils.clock import SYSTEM, Clock, epoch_milliseconds, moment_of
@@ -39,7 +40,8 @@ class _MonotonicSequence:
         self._last_tail = (1 << tail_bits) - 1
         self._last_millisecond = -1
         self._tail_bits = tail_bits
-        self._watch_for_forks()
+        _sequences.add(self)
+        _watch_for_forks()
 
     def next(self) -> tuple[int, int]:
         with self._lock:
@@ -57,22 +59,25 @@ class _MonotonicSequence:
         # The top bit stays clear, so that 2**(bits - 1) increments fit at the least (RFC 9562, section 6.2).
         self._last_tail = drawn & ((1 << (self._tail_bits - 1)) - 1)
 
-    def _part_from_parent(self) -> None:
+    def part_from_parent(self) -> None:
         """Draw anew in a forked child: both processes would go on counting from the same tail."""
         self._lock = threading.Lock()
         self._last_tail = (1 << self._tail_bits) - 1
 
-    def _watch_for_forks(self) -> None:
-        if not hasattr(os, "register_at_fork"):
-            return
-        part = weakref.WeakMethod(self._part_from_parent)
 
-        def after_in_child() -> None:
-            method = part()
-            if method is not None:
-                method()
+_sequences: "weakref.WeakSet[_MonotonicSequence]" = weakref.WeakSet()
 
-        os.register_at_fork(after_in_child=after_in_child)
+
+@cache
+def _watch_for_forks() -> None:
+    # Once per process, since nothing can be unregistered; and not at import, which has no side effects.
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_part_all_from_parent)
+
+
+def _part_all_from_parent() -> None:
+    for sequence in tuple(_sequences):
+        sequence.part_from_parent()
 
 
 class UlidGenerator:

@@ -41,7 +41,7 @@ def parse_amount(value: object, *, digits: int = AMOUNT_DIGITS, pointer: str = "
         amount = Decimal(value)
     else:
         raise _not_exact(pointer)
-    return amount if amount else abs(amount)
+    return amount if amount else amount.copy_abs()
 
 
 def require_positive(amount: Decimal, *, pointer: str = "") -> Decimal:

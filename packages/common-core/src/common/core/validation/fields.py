@@ -31,7 +31,7 @@ from common.exceptions import InvalidInput
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
-    from pydantic_core import CoreSchema
+    from pydantic_core import CoreSchema, PydanticCustomError
 
 Sign: TypeAlias = Literal["any", "non-negative", "positive"]
 
@@ -177,10 +177,18 @@ def _refusing(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _timelike(value: object) -> object:
     if isinstance(value, datetime) or (isinstance(value, str) and RFC3339_PATTERN.fullmatch(value)):
         return value
-    from pydantic_core import PydanticCustomError
-
-    raise PydanticCustomError("time_format", "Use a time with its offset, such as 2026-01-31T12:00:00Z.")
+    raise _time_refused()
 
 
 def _in_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        # The first and last hours of the calendar have no UTC in some offsets.
+        raise _time_refused() from None
+
+
+def _time_refused() -> "PydanticCustomError":
+    from pydantic_core import PydanticCustomError
+
+    return PydanticCustomError("time_format", "Use a time with its offset, such as 2026-01-31T12:00:00Z.")

@@ -79,13 +79,14 @@ _PYDANTIC_CODES: Final = frozenset(
 )
 """Codes whose messages are made of the model's declaration alone (pydantic, "Validation errors")."""
 _LONGEST_TOKEN: Final = 64
+_MOST_ERRORS: Final = 100
 
 
 def invalid_input(error: "ValidationError") -> InvalidInput:
     """Return *error* as the family reports it: one entry per wrong field, with pointer, code and message.
 
     Messages of validators that are not the family's own, and those in which pydantic quotes the input, are replaced by
-    a plain sentence; the code stays. Where every entry concerns an amount, the result is an ``InvalidAmount``. Raise it
+    a plain sentence; the code stays. The first 100 are kept: a list may hold a million wrong members. Where every entry concerns an amount, the result is an ``InvalidAmount``. Raise it
     ``from None``: the original prints the values.
 
     >>> from pydantic import TypeAdapter, ValidationError
@@ -96,7 +97,7 @@ def invalid_input(error: "ValidationError") -> InvalidInput:
     ...     print(invalid_input(error))
     /fee: Send the amount as a string of plain digits, such as "12.50".
     """
-    entries = error.errors(include_url=False, include_context=False, include_input=False)
+    entries = error.errors(include_url=False, include_context=False, include_input=False)[:_MOST_ERRORS]
     errors = [FieldError(json_pointer(entry["loc"]), entry["type"], _message(entry)) for entry in entries]
     kind = InvalidAmount if all(found.code.startswith("amount_") for found in errors) else InvalidInput
     return kind(errors=errors)

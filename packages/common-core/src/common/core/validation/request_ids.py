@@ -1,6 +1,6 @@
 """Request ids: the caller's idempotency keys, ULID or UUIDv7 text."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from common.core.utils.identifiers import identifier_time, is_identifier, to_ulid
@@ -39,13 +39,13 @@ def request_id_is_fresh(request_id: str, now: datetime, *, tolerance: timedelta 
 
     Args:
         request_id: ULID or UUIDv7.
-        now: The service's time, aware.
+        now: The service's time, aware; a naive one is a ``TypeError``.
         tolerance: Distance allowed in either direction.
 
     Raises:
         InvalidInput: *request_id* is neither a ULID nor a UUIDv7.
     """
-    return abs(now.astimezone(UTC) - request_id_time(request_id)) <= tolerance
+    return abs(now - request_id_time(request_id)) <= tolerance
 
 
 def sortable_request_id(request_id: str) -> str:
