@@ -5,17 +5,27 @@ Nothing else of the family imports this module: it needs pytest, which no distri
 
 import importlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from common.core.audit import AuditRecord
-from common.core.plugins import Plugins
+from common.core.markers import hookimpl
+from common.core.plugins import OnError, Plugins
 from common.core.settings import Settings
 
-__all__ = ["InstalledDists", "RecordingSink", "bare_plugins", "installed_dists", "recording_sink"]
+__all__ = [
+    "InstalledDists",
+    "RecordingSink",
+    "bare_plugins",
+    "installed_dists",
+    "make_plugin",
+    "recording_sink",
+]
+
+_SIBLINGS = ("common-dynamo", "common-auth", "common-observability")
 
 
 class RecordingSink:
@@ -47,6 +57,18 @@ class RecordingSink:
         self.is_closed = True
 
 
+def make_plugin(**hooks: Callable[..., object]) -> ModuleType:
+    """Return a module that implements *hooks*: hook names to functions of the hook's arguments, or of fewer.
+
+    >>> bare_plugins(make_plugin(common_audit_sinks=lambda: [RecordingSink("memory")])).audit_sinks()[0].name
+    'memory'
+    """
+    module = ModuleType("made_plugin")
+    for name, function in hooks.items():
+        setattr(module, name, hookimpl(function))
+    return module
+
+
 def bare_plugins(*plugins: object, settings: Settings | None = None, hookspecs: Iterable[ModuleType] = ()) -> Plugins:
     """Load *plugins* alone, strictly, whatever is installed; they are named ``plugin-1``, ``plugin-2`` and so on.
 
@@ -74,6 +96,7 @@ class InstalledDists:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._modules: set[str] = set()
+        self._plugins: set[str] = set()
 
     def add(
         self,
@@ -101,7 +124,18 @@ class InstalledDists:
         for name, source in (modules or {}).items():
             (self.folder / f"{name}.py").write_text(source)
             self._modules.add(name)
+        self._plugins.update(plugins or {}, hookspecs or {})
         importlib.invalidate_caches()
+
+    def load(self, settings: Settings | None = None, *, on_error: OnError = "raise") -> Plugins:
+        """Load common-core and the distributions installed here, and no other that this environment may have.
+
+        Raises:
+            PluginLoadError: One of them is wrong, and *on_error* is ``"raise"``.
+        """
+        plugins = Plugins()
+        plugins.load(settings or Settings(), block=_SIBLINGS, only=self._plugins, on_error=on_error)
+        return plugins
 
     def forget(self) -> None:
         """Drop the modules that were imported from here."""

@@ -5,7 +5,7 @@ everybody. **Loading runs the code of every installed distribution that names th
 an installed plugin is trusted code.
 """
 
-from common.core.plugins._plugins import Plugins
+from common.core.plugins._plugins import OnError, Plugins
 from common.core.plugins._values import Contribution, PluginListing, PluginState
 
-__all__ = ["Contribution", "PluginListing", "PluginState", "Plugins"]
+__all__ = ["Contribution", "OnError", "PluginListing", "PluginState", "Plugins"]

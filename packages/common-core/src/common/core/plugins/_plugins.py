@@ -35,6 +35,7 @@ STOP_WITHIN = 10.0
 _log = logging.getLogger("common.core.plugins")
 
 OnError: TypeAlias = Literal["raise", "warn"] | Callable[[PluginLoadError], None]
+"""What :meth:`Plugins.load` does about failures."""
 
 
 class Plugins:
