@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from common.observability.health.report import Headers, Level, Report
+from common.observability.health.report import Headers, Level
 from common.observability.health.runner import HealthRequest, HealthRunner
 from common.observability.logging.render import encode
 
