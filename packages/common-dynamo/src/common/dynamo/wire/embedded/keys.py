@@ -5,7 +5,7 @@ from typing import Any
 
 from common.dynamo.requests import KeySchema, ScalarType
 from common.dynamo.wire.embedded import number
-from common.dynamo.wire.embedded.refusal import invalid
+from common.dynamo.wire.embedded.refusal import SchemaMismatch, invalid
 from common.dynamo.wire.embedded.values import Stored, canonical_value
 
 MAX_PARTITION_BYTES = 2048
@@ -34,14 +34,14 @@ def exact_key(schema: KeySchema, key: Mapping[str, Mapping[str, Any]]) -> tuple[
         Refused: Not exactly the key attributes, of another type, empty or too long.
     """
     if len(key) != (1 if schema.sort is None else 2) or schema.partition not in key:
-        raise invalid(_MISMATCH)
-    partition, value = _part(key[schema.partition], schema.partition, schema.partition_type, _MISMATCH)
+        raise SchemaMismatch(_MISMATCH)
+    partition, value = _part(key[schema.partition], schema.partition, schema.partition_type)
     stored = {schema.partition: value}
     sort = b""
     if schema.sort is not None:
         if schema.sort not in key:
-            raise invalid(_MISMATCH)
-        sort, stored[schema.sort] = _part(key[schema.sort], schema.sort, schema.sort_type, _MISMATCH)
+            raise SchemaMismatch(_MISMATCH)
+        sort, stored[schema.sort] = _part(key[schema.sort], schema.sort, schema.sort_type)
     check_lengths(partition, sort)
     return (partition, sort), stored
 
@@ -55,7 +55,7 @@ def item_key(schema: KeySchema, item: Stored) -> KeyBytes:
     names = (schema.partition,) if schema.sort is None else (schema.partition, schema.sort)
     for name in names:
         if name not in item:
-            raise invalid(f"One or more parameter values were invalid: Missing the key {name} in the item")
+            raise SchemaMismatch(f"One or more parameter values were invalid: Missing the key {name} in the item")
     partition = _item_part(item[schema.partition], schema.partition, schema.partition_type)
     sort = b"" if schema.sort is None else _item_part(item[schema.sort], schema.sort, schema.sort_type)
     check_lengths(partition, sort)
@@ -76,17 +76,17 @@ def check_lengths(partition: bytes, sort: bytes) -> None:
         )
 
 
-def _part(value: Mapping[str, Any], name: str, kind: ScalarType, mismatch: str) -> tuple[bytes, dict[str, Any]]:
+def _part(value: Mapping[str, Any], name: str, kind: ScalarType) -> tuple[bytes, dict[str, Any]]:
     stored, _ = canonical_value(value)
     if kind not in stored:
-        raise invalid(mismatch)
+        raise SchemaMismatch(_MISMATCH)
     return _not_empty(stored, name, kind), stored
 
 
 def _item_part(value: dict[str, Any], name: str, kind: ScalarType) -> bytes:
     if kind not in value:
         (actual,) = value
-        raise invalid(
+        raise SchemaMismatch(
             f"One or more parameter values were invalid: Type mismatch for key {name} expected: {kind} actual: {actual}"
         )
     return _not_empty(value, name, kind)
@@ -120,7 +120,7 @@ def _index_part(value: dict[str, Any] | None, name: str, kind: ScalarType, index
         return None
     if kind not in value:
         (actual,) = value
-        raise invalid(
+        raise SchemaMismatch(
             "One or more parameter values were invalid: "
             f"Type mismatch for Index Key {name} Expected: {kind} Actual: {actual} IndexName: {index}"
         )

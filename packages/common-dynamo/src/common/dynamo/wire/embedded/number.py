@@ -77,11 +77,17 @@ def subtract(left: str, right: str) -> str:
 def size(text: str) -> int:
     """Return the bytes that a number in canonical form counts for.
 
-    One byte, and one per two significant digits, and one for a sign ("DynamoDB item sizes and formats" in the
-    Developer Guide gives the rule as approximate).
+    One byte, one per two significant digits on each side of the point, and one for a minus sign. The Developer Guide
+    ("DynamoDB item sizes and formats") gives the rule as approximate; the pairs on each side are what engines count.
     """
-    digits = text.lstrip("-").replace(".", "").strip("0")
-    return (len(digits) + 1) // 2 + 1 + (text[0] == "-")
+    whole, point, fraction = text.lstrip("-").partition(".")
+    if not point:
+        digits = (len(whole.rstrip("0")) + 1) // 2
+    elif whole == "0":
+        digits = (len(fraction.lstrip("0")) + 1) // 2
+    else:
+        digits = (len(whole) + 1) // 2 + (len(fraction) + 1) // 2
+    return digits + 1 + (text[0] == "-")
 
 
 @lru_cache(maxsize=4096)

@@ -4,12 +4,13 @@
 
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from common.dynamo.requests import ItemKey, KeyCondition, KeySchema, Query, Scan, SortCondition
 from common.dynamo.wire.embedded.capacity import Consumed, read_units
+from common.dynamo.wire.embedded.checks import attribute_names, check_condition, check_projection
 from common.dynamo.wire.embedded.conditions import holds
 from common.dynamo.wire.embedded.keys import exact_key, index_key, item_key, scalar_bytes, successor
 from common.dynamo.wire.embedded.packing import unpack
@@ -21,6 +22,17 @@ from common.dynamo.wire.embedded.values import Stored, canonical_item, canonical
 _MAX_PAGE_BYTES = 1024 * 1024
 _BAD_CONDITION = "Query key condition not supported"
 _BAD_START = "The provided starting key is invalid"
+
+
+_BOUNDS: Final[Mapping[str, Callable[[bytes, list[bytes]], bool]]] = {
+    "=": lambda sort, bounds: sort == bounds.pop(0),
+    "<": lambda sort, bounds: sort < bounds.pop(0),
+    "<=": lambda sort, bounds: sort <= bounds.pop(0),
+    ">": lambda sort, bounds: sort > bounds.pop(0),
+    ">=": lambda sort, bounds: sort >= bounds.pop(0),
+    "BETWEEN": lambda sort, bounds: bounds.pop(0) <= sort <= bounds.pop(0),
+}
+"""The tests of a sort key's range, each with the bounds that it takes."""
 
 
 @dataclass(slots=True)
@@ -42,6 +54,11 @@ class _Range:
         """Keep only rows that pass *test*."""
         self.tests.append(test)
         self.values.extend(values)
+
+    def admits(self, sort: bytes) -> bool:
+        """Return whether *sort* is within the range of the sort key, as far as that has been given."""
+        bounds = self.values[1:]
+        return all(_BOUNDS[test.split()[1]](sort, bounds) for test in self.tests[1:])
 
     def start_after(self, columns: tuple[str, ...], values: tuple[bytes, ...]) -> None:
         """Keep only rows behind *values*, in the direction of reading."""
@@ -67,10 +84,8 @@ class _Range:
 def query(connection: sqlite3.Connection, request: Query, table: Table) -> Mapping[str, Any]:
     """Return one page of a partition."""
     index = None if request.index is None else table.index(request.index)
-    if index is not None and request.consistent:
-        raise invalid("Consistent reads are not supported on global secondary indexes")
-    _check_limit(request.limit)
     schema = table.key if index is None else index.key
+    _check(request, index, tuple(name for name in (schema.partition, schema.sort) if name is not None))
     rows = _Range(table, index, request.forward)
     _constrain(rows, schema, request.key)
     if request.start is not None:
@@ -81,9 +96,7 @@ def query(connection: sqlite3.Connection, request: Query, table: Table) -> Mappi
 def scan(connection: sqlite3.Connection, request: Scan, table: Table) -> Mapping[str, Any]:
     """Return one page of a table or an index, or of one segment of it."""
     index = None if request.index is None else table.index(request.index)
-    if index is not None and request.consistent:
-        raise invalid("Consistent reads are not supported on global secondary indexes")
-    _check_limit(request.limit)
+    _check(request, index, ())
     rows = _Range(table, index)
     if request.start is not None:
         base, entry = _start_keys(table, index, request.start)
@@ -91,9 +104,26 @@ def scan(connection: sqlite3.Connection, request: Scan, table: Table) -> Mapping
     return _page(connection, request, rows, _segment(request))
 
 
-def _check_limit(limit: int | None) -> None:
-    if limit is not None and limit < 1:
+def _check(request: Query | Scan, index: IndexTable | None, key_names: tuple[str, ...]) -> None:
+    if index is not None and request.consistent:
+        raise invalid("Consistent reads are not supported on global secondary indexes")
+    if request.limit is not None and request.limit < 1:
         raise invalid("1 validation error detected: Value at 'limit' failed to satisfy constraint: at least 1")
+    check_condition(request.filter, "FilterExpression")
+    check_projection(request.projection)
+    if request.filter is not None and isinstance(request, Query):
+        for name in attribute_names(request.filter):
+            if name in key_names:
+                raise invalid(
+                    f"Filter Expression can only contain non-primary key attributes: Primary key attribute: {name}"
+                )
+    if index is not None:
+        lacking = index.lacks({str(path.parts[0]) for path in request.projection})
+        if lacking:
+            raise invalid(
+                "One or more parameter values were invalid: "
+                f"Global secondary index {index.name} does not project {', '.join(sorted(lacking))}"
+            )
 
 
 def _segment(request: Scan) -> tuple[int, int] | None:
@@ -122,27 +152,35 @@ def _constrain(rows: _Range, schema: KeySchema, key: KeyCondition) -> None:
 def _constrain_sort(rows: _Range, column: str, schema: KeySchema, sort: SortCondition) -> None:
     low = _scalar(sort.value, schema.sort_type, empty=sort.op == "begins_with")
     if sort.op == "between":
-        if sort.upper is None:
-            raise invalid(_BAD_CONDITION)
-        high = _scalar(sort.upper, schema.sort_type)
-        if low > high:
-            raise invalid(
-                "Invalid KeyConditionExpression: The BETWEEN operator requires upper bound "
-                "to be greater than or equal to lower bound"
-            )
-        rows.require(f"{column} BETWEEN ? AND ?", low, high)
+        rows.require(f"{column} BETWEEN ? AND ?", low, _upper_end(sort, schema, low))
     elif sort.op == "begins_with":
-        if schema.sort_type == "N":
-            raise invalid(
-                "Invalid KeyConditionExpression: Incorrect operand type for operator or function; "
-                "operator or function: begins_with, operand type: N"
-            )
-        rows.require(f"{column} >= ?", low)
-        end = successor(low)
-        if end is not None:
-            rows.require(f"{column} < ?", end)
+        _require_prefix(rows, column, schema, low)
     else:
         rows.require(f"{column} {sort.op} ?", low)
+
+
+def _upper_end(sort: SortCondition, schema: KeySchema, low: bytes) -> bytes:
+    if sort.upper is None:
+        raise invalid(_BAD_CONDITION)
+    high = _scalar(sort.upper, schema.sort_type)
+    if low > high:
+        raise invalid(
+            "Invalid KeyConditionExpression: The BETWEEN operator requires upper bound "
+            "to be greater than or equal to lower bound"
+        )
+    return high
+
+
+def _require_prefix(rows: _Range, column: str, schema: KeySchema, prefix: bytes) -> None:
+    if schema.sort_type == "N":
+        raise invalid(
+            "Invalid KeyConditionExpression: Incorrect operand type for operator or function; "
+            "operator or function: begins_with, operand type: N"
+        )
+    rows.require(f"{column} >= ?", prefix)
+    end = successor(prefix)
+    if end is not None:
+        rows.require(f"{column} < ?", end)
 
 
 def _scalar(value: Mapping[str, Any], kind: str, *, empty: bool = False) -> bytes:
@@ -179,6 +217,8 @@ def _start_query(rows: _Range, schema: KeySchema, start: ItemKey) -> None:
     partition, *rest = base if rows.index is None else (*entry, *base)
     if partition != rows.values[0]:
         raise invalid("The provided starting key is outside query boundaries based on provided conditions")
+    if not rows.admits(rest[0]):
+        raise invalid("The provided starting key does not match the range key predicate")
     rows.start_after(rows.columns[1:], tuple(rest))
 
 
@@ -194,7 +234,9 @@ class _Tally:
     items: list[Stored] = field(default_factory=list)
     matched: int = 0
     last: Stored | None = None
-    """The item the page ended at; ``None`` when there was no reason to end but the end."""
+    """The item looked at last."""
+    ends_early: bool = False
+    """The limit or the size of the page was reached; whether anything follows was not looked at."""
 
 
 def _page(
@@ -206,16 +248,21 @@ def _page(
         if segment is not None and zlib.crc32(partition) % segment[1] != segment[0]:
             continue
         item = unpack(packed)
+        size = size if rows.index is None else rows.index.view_size(item, size)
+        if tally.bytes_read + size > _MAX_PAGE_BYTES:
+            tally.ends_early = True
+            break
         _take(tally, request, rows.index, item, size)
-        if tally.scanned == request.limit or tally.bytes_read >= _MAX_PAGE_BYTES:
-            tally.last = item
+        if tally.scanned == request.limit:
+            tally.ends_early = True
             break
     return _body(tally, request, rows)
 
 
 def _take(tally: _Tally, request: Query | Scan, index: IndexTable | None, item: Stored, size: int) -> None:
     tally.scanned += 1
-    tally.bytes_read += size if index is None else index.view_size(item, size)
+    tally.bytes_read += size
+    tally.last = item
     seen = item if index is None else index.view(item)
     if request.filter is not None and not holds(request.filter, seen):
         return
@@ -238,7 +285,7 @@ def _body(tally: _Tally, request: Query | Scan, rows: _Range) -> Mapping[str, An
     }
     if not getattr(request, "count_only", False):
         body["Items"] = tally.items
-    if tally.last is not None:
+    if tally.ends_early and tally.last is not None:
         names = rows.table.key_names if rows.index is None else rows.index.key_names
         body["LastEvaluatedKey"] = {name: tally.last[name] for name in names}
     return body

@@ -6,10 +6,11 @@ from typing import Any
 
 from common.dynamo.requests import BatchGetItem, GetItem, ItemKey, Path, TransactGetItems
 from common.dynamo.wire.embedded.capacity import Consumed, read_units
+from common.dynamo.wire.embedded.checks import check_projection
 from common.dynamo.wire.embedded.keys import KeyBytes, exact_key
 from common.dynamo.wire.embedded.packing import unpack
 from common.dynamo.wire.embedded.projection import project
-from common.dynamo.wire.embedded.refusal import invalid
+from common.dynamo.wire.embedded.refusal import SchemaMismatch, cancelled, invalid, reason
 from common.dynamo.wire.embedded.tables import Table
 from common.dynamo.wire.embedded.values import Stored
 
@@ -30,6 +31,7 @@ def _chosen(item: Stored, projection: tuple[Path, ...]) -> Stored:
 
 def get(connection: sqlite3.Connection, request: GetItem, table: Table) -> Mapping[str, Any]:
     """Return one item."""
+    check_projection(request.projection)
     key, _ = exact_key(table.key, request.key)
     item, size = _fetch(connection, table, key)
     consumed = Consumed(table.name, read_units(size, consistent=request.consistent))
@@ -78,9 +80,11 @@ def transact_get(connection: sqlite3.Connection, request: TransactGetItems, tabl
     """Return items as they were together at one moment, in the order of the request."""
     if not 1 <= len(request.parts) <= _MAX_KEYS:
         raise invalid(f"Member must have length less than or equal to {_MAX_KEYS}, and greater than or equal to 1")
-    keys = [(part.table, exact_key(tables[part.table].key, part.key)[0]) for part in request.parts]
+    keys = _part_keys(request, tables)
     if len(set(keys)) != len(keys):
         raise invalid("Transaction request cannot include multiple operations on one item")
+    for part in request.parts:
+        check_projection(part.projection)
     responses: list[Mapping[str, Any]] = []
     bills: dict[str, Consumed] = {}
     for part, (name, key) in zip(request.parts, keys, strict=True):
@@ -88,3 +92,17 @@ def transact_get(connection: sqlite3.Connection, request: TransactGetItems, tabl
         responses.append({} if item is None else {"Item": _chosen(item, part.projection)})
         bills.setdefault(name, Consumed(name)).base += 2 * read_units(size, consistent=True)
     return {"Responses": responses, "ConsumedCapacity": [bill.body("Read") for bill in bills.values()]}
+
+
+def _part_keys(request: TransactGetItems, tables: Tables) -> list[tuple[str, KeyBytes]]:
+    keys: list[tuple[str, KeyBytes]] = []
+    reasons: list[Mapping[str, Any]] = []
+    for part in request.parts:
+        try:
+            keys.append((part.table, exact_key(tables[part.table].key, part.key)[0]))
+            reasons.append({"Code": "None"})
+        except SchemaMismatch as mismatch:
+            reasons.append(reason(mismatch))
+    if len(keys) < len(request.parts):
+        raise cancelled(reasons)
+    return keys

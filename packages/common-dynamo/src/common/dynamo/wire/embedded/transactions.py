@@ -15,7 +15,7 @@ from common.dynamo.requests import (
 )
 from common.dynamo.wire.embedded.capacity import Consumed, read_units
 from common.dynamo.wire.embedded.reads import Tables
-from common.dynamo.wire.embedded.refusal import Refused, invalid
+from common.dynamo.wire.embedded.refusal import Refused, SchemaMismatch, cancelled, invalid, reason
 from common.dynamo.wire.embedded.writes import Outcome, Write, attributes, evaluate, prepare, store
 from common.dynamo.wire.render import render
 
@@ -23,8 +23,6 @@ _MAX_PARTS = 100
 _MAX_BATCH = 25
 _MAX_BYTES = 4 * 1024 * 1024
 TOKEN_SECONDS = 600.0
-
-_REASONS = {"ConditionalCheckFailedException": "ConditionalCheckFailed", "ValidationException": "ValidationError"}
 
 
 def write(connection: sqlite3.Connection, prepared: Write) -> Mapping[str, Any]:
@@ -72,10 +70,24 @@ def prepare_transaction(request: TransactWriteItems, tables: Tables) -> tuple[Wr
         raise invalid(f"Member must have length less than or equal to {_MAX_PARTS}, and greater than or equal to 1")
     if request.token is not None and not 1 <= len(request.token) <= 36:
         raise invalid("ClientRequestToken must have 1 to 36 characters")
-    prepared = tuple(prepare(part, tables[part.table]) for part in request.parts)
+    prepared = _prepare_parts(request, tables)
     if len({(each.table.name, each.key) for each in prepared}) != len(prepared):
         raise invalid("Transaction request cannot include multiple operations on one item")
     return prepared
+
+
+def _prepare_parts(request: TransactWriteItems, tables: Tables) -> tuple[Write, ...]:
+    prepared: list[Write] = []
+    reasons: list[Mapping[str, Any]] = []
+    for part in request.parts:
+        try:
+            prepared.append(prepare(part, tables[part.table]))
+            reasons.append({"Code": "None"})
+        except SchemaMismatch as mismatch:
+            reasons.append(reason(mismatch))
+    if len(prepared) < len(request.parts):
+        raise cancelled(reasons)
+    return tuple(prepared)
 
 
 def transact_write(
@@ -110,31 +122,15 @@ def _commit(connection: sqlite3.Connection, prepared: tuple[Write, ...]) -> Mapp
             outcomes.append(evaluate(connection, each))
             reasons.append({"Code": "None"})
         except Refused as refusal:
-            reasons.append(_reason(refusal))
+            reasons.append(reason(refusal))
     if len(outcomes) < len(prepared):
-        raise _cancelled(reasons)
+        raise cancelled(reasons)
     if sum(outcome.new_size for outcome in outcomes) > _MAX_BYTES:
         raise invalid("Transaction request size exceeds the maximum of 4 MB")
     bills: dict[str, Consumed] = {}
     for each, outcome in zip(prepared, outcomes, strict=True):
         store(connection, each, outcome, bills.setdefault(each.table.name, Consumed(each.table.name)), factor=2)
     return {"ConsumedCapacity": [bill.body("Write") for bill in bills.values()]}
-
-
-def _reason(refusal: Refused) -> Mapping[str, Any]:
-    reason = {"Code": _REASONS[refusal.body["__type"]], "Message": refusal.body["message"]}
-    if "Item" in refusal.body:
-        reason["Item"] = refusal.body["Item"]
-    return reason
-
-
-def _cancelled(reasons: list[Mapping[str, Any]]) -> Refused:
-    codes = ", ".join(reason["Code"] for reason in reasons)
-    return Refused(
-        "TransactionCanceledException",
-        f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]",
-        CancellationReasons=reasons,
-    )
 
 
 def _replay(connection: sqlite3.Connection, prepared: tuple[Write, ...], *, same: bool) -> Mapping[str, Any]:

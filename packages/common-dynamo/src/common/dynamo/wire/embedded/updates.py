@@ -7,8 +7,8 @@ from typing import Any
 from common.dynamo.requests import IfNotExists, ListAppend, Minus, Path, Plus, SetValue, Update
 from common.dynamo.wire.embedded import number
 from common.dynamo.wire.embedded.conditions import Document, find, operand_value
-from common.dynamo.wire.embedded.refusal import Refused, invalid
-from common.dynamo.wire.embedded.values import Stored, Value
+from common.dynamo.wire.embedded.refusal import invalid
+from common.dynamo.wire.embedded.values import Stored, Value, canonical_value
 
 _WRONG_TYPE = "An operand in the update expression has an incorrect data type"
 _MISSING = "The provided expression refers to an attribute that does not exist in the item"
@@ -16,7 +16,7 @@ _BAD_PATH = "The document path provided in the update expression is invalid for 
 
 
 def apply(update: Update, item: Document) -> Stored:
-    """Return *item* changed by *update*; *item* itself stays as it is.
+    """Return *item* changed by *update*, which has passed its checks; *item* itself stays as it is.
 
     Raises:
         Refused: An operand is missing or of the wrong type, or a path leads nowhere.
@@ -30,9 +30,9 @@ def apply(update: Update, item: Document) -> Stored:
     for path, new in sorted(changes, key=lambda change: _positions(change[0])):
         _set(changed, path, new)
     for path, addend in update.add:
-        _set(changed, path, _added(find(path, item), operand_value(addend, item)))
+        _set(changed, path, _added(find(path, item), canonical_value(addend.value)[0]))
     for path, members in update.delete:
-        _delete_members(changed, path, operand_value(members, item))
+        _delete_members(changed, path, canonical_value(members.value)[0])
     for path in sorted(update.remove, key=_positions, reverse=True):
         _remove(changed, path)
     return changed
@@ -132,10 +132,8 @@ def _remove(item: Stored, path: Path) -> None:
 # ADD and DELETE -------------------------------------------------------------------------------------------------------
 
 
-def _added(value: Value | None, addend: Value | None) -> Value:
-    ((kind, content),) = (addend or {}).items()
-    if kind not in ("N", "SS", "NS", "BS"):
-        raise _wrong_operator("ADD", kind)
+def _added(value: Value | None, addend: Value) -> Value:
+    ((kind, content),) = addend.items()
     if value is None:
         return {kind: content}
     if kind not in value:
@@ -145,10 +143,8 @@ def _added(value: Value | None, addend: Value | None) -> Value:
     return {kind: list(dict.fromkeys([*value[kind], *content]))}
 
 
-def _delete_members(item: Stored, path: Path, members: Value | None) -> None:
-    ((kind, content),) = (members or {}).items()
-    if kind not in ("SS", "NS", "BS"):
-        raise _wrong_operator("DELETE", kind)
+def _delete_members(item: Stored, path: Path, members: Value) -> None:
+    ((kind, content),) = members.items()
     value = find(path, item)
     if value is None:
         return
@@ -159,24 +155,3 @@ def _delete_members(item: Stored, path: Path, members: Value | None) -> None:
         _set(item, path, {kind: rest})
     else:
         _remove(item, path)
-
-
-_TYPE_NAMES = {
-    "S": "STRING",
-    "N": "NUMBER",
-    "B": "BINARY",
-    "BOOL": "BOOLEAN",
-    "NULL": "NULL",
-    "L": "LIST",
-    "M": "MAP",
-    "SS": "STRING_SET",
-    "NS": "NUMBER_SET",
-    "BS": "BINARY_SET",
-}
-
-
-def _wrong_operator(operator: str, kind: str) -> Refused:
-    return invalid(
-        "Invalid UpdateExpression: Incorrect operand type for operator or function; "
-        f"operator: {operator}, operand type: {_TYPE_NAMES[kind]}"
-    )

@@ -7,8 +7,8 @@ from common.dynamo.wire.embedded import number
 from common.dynamo.wire.embedded.refusal import Refused, invalid
 
 MAX_ITEM_BYTES = 400 * 1024
-MAX_DEPTH = 32
-"""Levels of lists and maps in one attribute."""
+MAX_DEPTH = 31
+"""Lists and maps within each other; with what they hold, DynamoDB's 32 levels."""
 
 Value = dict[str, Any]
 """An attribute value in canonical form, made of plain dicts and lists."""

@@ -8,6 +8,7 @@ from typing import Any
 from common.dynamo.requests import Condition, ConditionCheck, DeleteItem, PutItem, ReturnValues, UpdateItem
 from common.dynamo.wire.embedded import updates
 from common.dynamo.wire.embedded.capacity import Consumed, write_units
+from common.dynamo.wire.embedded.checks import check_condition, check_update
 from common.dynamo.wire.embedded.conditions import equal, holds
 from common.dynamo.wire.embedded.keys import KeyBytes, exact_key, item_key
 from common.dynamo.wire.embedded.packing import pack, unpack
@@ -47,6 +48,7 @@ class Outcome:
 
 def prepare(request: PutItem | UpdateItem | DeleteItem | ConditionCheck, table: Table) -> Write:
     """Check *request* as far as that needs no stored item."""
+    check_condition(request.condition)
     if isinstance(request, PutItem):
         return _prepare_put(request, table)
     if isinstance(request, UpdateItem):
@@ -76,13 +78,8 @@ def _prepare_put(request: PutItem, table: Table) -> Write:
 
 def _prepare_update(request: UpdateItem, table: Table) -> Write:
     key, key_item = exact_key(table.key, request.key)
+    check_update(request.update, table.key_names)
     paths = tuple(updates.touched(request.update))
-    for path in paths:
-        if path.parts[0] in table.key_names:
-            raise invalid(
-                f"One or more parameter values were invalid: Cannot update attribute {path.parts[0]}. "
-                "This attribute is part of the key"
-            )
     names = {str(path.parts[0]) for path in paths}
 
     def change(old: Stored | None, old_size: int) -> tuple[Stored, int]:
