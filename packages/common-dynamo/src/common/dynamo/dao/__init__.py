@@ -1,0 +1,29 @@
+"""The ledger: users, balances, orders and assets. One class per kind of business; see :mod:`docs/guides/ledger.md`.
+
+Every mutation takes ``request_id``, the caller's idempotency key, and is one conditional write: applied exactly once,
+answered the same for ever. A yes is an :class:`Applied`; a no is raised, below
+:class:`common.dynamo.exceptions.LedgerRefusal`.
+"""
+
+from common.dynamo.dao.asset import AssetBalanceDAO, AssetTransactionDAO
+from common.dynamo.dao.authentication import Authentication
+from common.dynamo.dao.balance import BalanceDAO
+from common.dynamo.dao.inventory import AssetDAO
+from common.dynamo.dao.order import OrderDAO
+from common.dynamo.dao.outcomes import Applied, Resolution, ResolutionState
+from common.dynamo.dao.records import Profile
+from common.dynamo.dao.user import UserDAO
+
+__all__ = [
+    "Applied",
+    "AssetBalanceDAO",
+    "AssetDAO",
+    "AssetTransactionDAO",
+    "Authentication",
+    "BalanceDAO",
+    "OrderDAO",
+    "Profile",
+    "Resolution",
+    "ResolutionState",
+    "UserDAO",
+]

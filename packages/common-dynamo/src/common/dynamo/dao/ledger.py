@@ -1,0 +1,88 @@
+"""What the DAOs of one database share: its tables, clock and assets, and how a call begins."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from common.core.utils import UlidGenerator
+from common.dynamo.dao.catalogue import Catalogue
+from common.dynamo.dao.deadlines import DeadlineLike
+from common.dynamo.dao.input_hash import HashedValue
+from common.dynamo.dao.instruction import Instruction
+from common.dynamo.dao.ledger_types import ACCOUNT, ENTRY, ORDER
+from common.dynamo.dao.postings import Posting, account_update
+from common.dynamo.exceptions import OutcomeUnknown
+from common.dynamo.execution import Operation, Pattern
+from common.dynamo.requests import ItemKey, UpdateItem
+from common.entities import QuoteAsset
+
+if TYPE_CHECKING:
+    from common.dynamo.database import Database
+
+__all__ = ["Ledger"]
+
+
+class Ledger:
+    """The ledger of one database, with one asset as its cash."""
+
+    def __init__(self, db: "Database", cash: QuoteAsset) -> None:
+        self.db = db
+        self.cash = cash
+        self.catalogue = db.shared(Catalogue, lambda: Catalogue(db))
+        self.new_id = db.shared(UlidGenerator, lambda: UlidGenerator(clock=_WallClock(self)))
+        self.table = db.table_of(ACCOUNT)
+        """The table of users' partitions."""
+
+    def now(self) -> datetime:
+        """Return the database's time, in UTC."""
+        return datetime.fromtimestamp(self.db.clock(), UTC)
+
+    def instruct(self, user: str, request_id: str, kind: str, *values: HashedValue) -> Instruction:
+        """Check and normalise a request, as of now.
+
+        Raises:
+            InvalidInput: *user* is no user name, or *request_id* neither a ULID nor a UUIDv7.
+        """
+        return Instruction.of(user, request_id, self.now(), kind, *values)
+
+    @contextmanager
+    def operation(
+        self, pattern: Pattern, request_id: str | None = None, deadline: DeadlineLike | None = None
+    ) -> Iterator[Operation]:
+        """Run one DAO call: one span, one deadline; an unknown outcome names the caller's *request_id*."""
+        with self.db.operation(pattern, self.table, deadline=deadline) as op:
+            try:
+                yield op
+            except OutcomeUnknown as unknown:
+                unknown.request_id = unknown.request_id or request_id
+                raise
+
+    def account_update(self, user: str, posting: Posting, *, last: str) -> UpdateItem:
+        """Return the update that applies *posting* to the account of *user*; *last* is the id that it is done under."""
+        return account_update(self.table, ACCOUNT.item_key(user), posting, last=last)
+
+    def account_key(self, user: str) -> ItemKey:
+        """Return the key of the account of *user*, a normalised name."""
+        return ACCOUNT.item_key(user)
+
+    def entry_key(self, user: str, entry_id: str) -> ItemKey:
+        """Return the key of a journal entry."""
+        return ENTRY.item_key(user, entry_id)
+
+    def order_key(self, user: str, order_id: str) -> ItemKey:
+        """Return the key of an order."""
+        return ORDER.item_key(user, order_id)
+
+
+class _WallClock:
+    """The database's clock, in the form that id generators take."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def now(self) -> datetime:
+        return self._ledger.now()
+
+    def monotonic(self) -> float:
+        raise NotImplementedError("An id generator asks for the time of day alone.")

@@ -1,0 +1,229 @@
+"""Users: registration, sign-in, profiles."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from common.core.passwords import PasswordHasher
+from common.core.validation import canonical_email, invalid_input, normalise_user_name
+from common.dynamo.dao.authentication import Authentication
+from common.dynamo.dao.deadlines import DeadlineLike
+from common.dynamo.dao.ledger import Ledger
+from common.dynamo.dao.ledger_types import PROFILE
+from common.dynamo.dao.outcomes import Applied
+from common.dynamo.dao.profile_changes import ProfileChange, change_profile, move_email
+from common.dynamo.dao.reading import read_items
+from common.dynamo.dao.records import Profile
+from common.dynamo.dao.registration import Registration, register
+from common.dynamo.exceptions import NotFound
+from common.dynamo.execution import Pattern
+from common.dynamo.requests import Item
+from common.entities import USD, User, UserCreate, UserStatus
+from common.exceptions import FieldError, InvalidInput, MissingPart
+
+if TYPE_CHECKING:
+    from common.dynamo.database import Database
+
+__all__ = ["UserDAO"]
+
+_CREATE: Final = Pattern("UserDAO.create", "TransactWriteItems")
+_GET: Final = Pattern("UserDAO.get", "GetItem")
+_AUTHENTICATE: Final = Pattern("UserDAO.authenticate", "GetItem")
+_UPDATE: Final = Pattern("UserDAO.update", "UpdateItem")
+_CHANGE_EMAIL: Final = Pattern("UserDAO.change_email", "TransactWriteItems")
+_SET_PASSWORD: Final = Pattern("UserDAO.set_password", "UpdateItem")
+
+_CHANGEABLE: Final = frozenset(User.model_fields) - {"username", "email", "status", "created_at", "updated_at"}
+"""What :meth:`UserDAO.update` may change: the others identify the user, or have a method of their own."""
+
+
+class UserDAO:
+    """Users and their passwords. Safe to use from any thread.
+
+    A name is an identity: lower-cased, unique, never given out again. An email address is unique among the users of
+    today. Password hashes are stored beside the profile and leave the table only to be compared.
+
+    Every mutation takes *request_id*, the caller's idempotency key (ULID or UUIDv7, made and stored before the call),
+    and *deadline*, seconds for all attempts together, 2 by default. Every mutation may raise ``InvalidInput`` (a
+    malformed argument, or an id more than 24 hours off that was never used), ``Unavailable`` (nothing was written;
+    repeat it with the same id) and ``OutcomeUnknown`` (the answer was lost; repeat it with the same id).
+    """
+
+    def __init__(self, db: "Database", hasher: PasswordHasher | None = None) -> None:
+        """Work on *db*; passwords are hashed by *hasher*, which ``Plugins.password_hasher()`` gives."""
+        self._ledger = Ledger(db, USD)
+        self._hasher = hasher
+
+    def create(self, wanted: UserCreate, *, request_id: str, deadline: DeadlineLike | None = None) -> Applied[Profile]:
+        """Register a user: profile, lock on the email address, and an empty account, all or none.
+
+        One ``TransactWriteItems`` call on three items: 1 round trip, 6 write units. The password is hashed before it.
+
+        Args:
+            wanted: Name, email address, and perhaps a password.
+            request_id: The idempotency key. A repeat returns the user as they are today; the password is not compared.
+            deadline: See the class; hashing is not counted.
+
+        Raises:
+            UniqueViolation: The name or the email address is taken; ``field`` tells which. Nothing was written.
+            MissingPart: A password is given and no hasher is installed. Nothing was written.
+            RequestIdReused: *request_id* has registered this user with other values. Nothing was written.
+        """
+        instruction = self._ledger.instruct(wanted.username, request_id, "user", wanted.email, wanted.full_name)
+        profile = Profile(
+            username=instruction.user,
+            email=canonical_email(wanted.email, pointer="/email"),
+            full_name=wanted.full_name,
+            created_at=instruction.at,
+            updated_at=instruction.at,
+            version=1,
+        )
+        password_hash = None
+        if wanted.password is not None:
+            hasher = self._require_hasher("The user was not created")
+            password_hash = hasher.hash(wanted.password.get_secret_value())
+        registration = Registration(
+            table=self._ledger.table, instruction=instruction, profile=profile, password_hash=password_hash
+        )
+        with self._ledger.operation(_CREATE, request_id, deadline) as op:
+            return register(op, self._ledger, registration)
+
+    def get(self, username: str, *, deadline: DeadlineLike | None = None) -> Profile | None:
+        """Return the user, ``None`` where there is none: 1 read unit, 1 round trip, consistent."""
+        name = normalise_user_name(username, pointer="/username")
+        with self._ledger.operation(_GET, deadline=deadline) as op:
+            [item] = read_items(op, [(self._ledger.table, PROFILE.item_key(name))])
+        return None if item is None else PROFILE.decode(item)
+
+    def require(self, username: str, *, deadline: DeadlineLike | None = None) -> Profile:
+        """Same as :meth:`get`, for a user who must be there.
+
+        Raises:
+            NotFound: There is no such user.
+        """
+        profile = self.get(username, deadline=deadline)
+        if profile is None:
+            raise NotFound("The user does not exist.")
+        return profile
+
+    def authenticate(self, username: str, password: str, *, deadline: DeadlineLike | None = None) -> Authentication:
+        """Check a password: 1 read unit, 1 round trip, consistent.
+
+        An unknown name, a user without a password and a wrong password cost the hasher the same work, so the time of
+        the answer does not tell them apart.
+
+        Args:
+            username: As the user typed it.
+            password: As the user typed it.
+            deadline: Seconds for the read, 2 by default; hashing is not counted.
+
+        Returns:
+            Whether it matched, and the user where it did.
+
+        Raises:
+            MissingPart: No hasher is installed.
+        """
+        hasher = self._require_hasher("The password was not checked")
+        item = self._credentials(username, deadline)
+        verified = hasher.verify(password, None if item is None else item.get("hash", {}).get("S"))
+        if item is None or not verified.ok:
+            return Authentication(ok=False, reason=verified.reason)
+        profile = PROFILE.decode(item)
+        if profile.status is not UserStatus.ACTIVE:
+            return Authentication(ok=False, reason="account_closed")
+        return Authentication(True, profile, verified.needs_rehash, verified.reason)
+
+    def update(
+        self,
+        seen: Profile,
+        changes: Mapping[str, object],
+        *,
+        request_id: str,
+        deadline: DeadlineLike | None = None,
+    ) -> Applied[Profile]:
+        """Change fields of a profile that nobody has changed since it was *seen*: 1 write unit, 1 round trip.
+
+        Args:
+            seen: As :meth:`get` returned it; its version is compared.
+            changes: Field to new value, ``None`` to remove it. The email address has a method of its own.
+            request_id: The idempotency key; the profile remembers its last eight requests.
+            deadline: See the class.
+
+        Raises:
+            VersionConflict: Somebody else has changed the profile; ``stored`` is how it stands. Nothing was written.
+            InvalidInput: A value does not fit its field, or the field cannot be changed. Nothing was written.
+            NotFound, AccountClosed, RequestIdReused: Nothing was written.
+        """
+        fields = _checked(seen, changes)
+        told = [part for name in sorted(fields) for part in (name, fields[name])]
+        instruction = self._ledger.instruct(seen.username, request_id, "user.update", *told)
+        change = ProfileChange(table=self._ledger.table, seen=seen, instruction=instruction, fields=fields)
+        with self._ledger.operation(_UPDATE, request_id, deadline) as op:
+            return change_profile(op, change)
+
+    def change_email(
+        self, seen: Profile, email: str, *, request_id: str, deadline: DeadlineLike | None = None
+    ) -> Applied[Profile]:
+        """Give the user another email address, and the old one free.
+
+        One ``TransactWriteItems`` call on both locks and the profile: 1 round trip, 6 write units.
+
+        Raises:
+            UniqueViolation: The address belongs to another user. Nothing was written.
+            VersionConflict: Somebody else has changed the profile since it was seen. Nothing was written.
+            InvalidInput: *email* is no address, or the user's already. Nothing was written.
+            NotFound, AccountClosed, RequestIdReused: Nothing was written.
+        """
+        canonical = canonical_email(email, pointer="/email")
+        instruction = self._ledger.instruct(seen.username, request_id, "user.email", canonical)
+        change = ProfileChange(
+            table=self._ledger.table, seen=seen, instruction=instruction, fields={"email": canonical}
+        )
+        with self._ledger.operation(_CHANGE_EMAIL, request_id, deadline) as op:
+            return move_email(op, change, canonical)
+
+    def set_password(
+        self, seen: Profile, password: str, *, request_id: str, deadline: DeadlineLike | None = None
+    ) -> Applied[Profile]:
+        """Store the hash of a new password: 1 write unit, 1 round trip. A repeat does not compare the password.
+
+        Raises:
+            MissingPart: No hasher is installed. Nothing was written.
+            VersionConflict: Somebody else has changed the profile since it was seen. Nothing was written.
+            NotFound, AccountClosed, RequestIdReused: Nothing was written.
+        """
+        instruction = self._ledger.instruct(seen.username, request_id, "user.password")
+        password_hash = self._require_hasher("The password was not changed").hash(password)
+        change = ProfileChange(
+            table=self._ledger.table, seen=seen, instruction=instruction, password_hash=password_hash
+        )
+        with self._ledger.operation(_SET_PASSWORD, request_id, deadline) as op:
+            return change_profile(op, change)
+
+    def _credentials(self, username: str, deadline: DeadlineLike | None) -> Item | None:
+        try:
+            key = PROFILE.item_key(normalise_user_name(username))
+        except InvalidInput:
+            return None  # no such name can exist; the caller still does the hasher's work
+        with self._ledger.operation(_AUTHENTICATE, deadline=deadline) as op:
+            [item] = read_items(op, [(self._ledger.table, key)])
+        return item
+
+    def _require_hasher(self, what: str) -> PasswordHasher:
+        if self._hasher is None:
+            raise MissingPart(f"{what}: no password hasher is installed", dist="common-auth")
+        return self._hasher
+
+
+def _checked(seen: Profile, changes: Mapping[str, object]) -> dict[str, Any]:
+    """Return *changes* as the profile's fields keep them."""
+    unknown = sorted(changes.keys() - _CHANGEABLE)
+    if unknown or not changes:
+        message = f"These fields can be changed: {', '.join(sorted(_CHANGEABLE))}."
+        raise InvalidInput(errors=[FieldError(f"/{name}", "field_fixed", message) for name in unknown or [""]])
+    try:
+        changed = Profile.model_validate({**seen.model_dump(), **changes})
+    except ValidationError as error:
+        raise invalid_input(error) from None
+    return {name: getattr(changed, name) for name in changes}
