@@ -89,7 +89,7 @@ def test_a_raising_processor_costs_its_own_work_only(logger: logging.Logger) -> 
 def test_a_processor_that_returns_nothing_is_told(logger: logging.Logger) -> None:
     """A processor that forgets to return the fields does not lose the line."""
     sink = io.BytesIO()
-    logger.addHandler(LineHandler(JsonFormatter(processors=[lambda *_: None]), sink))  # type: ignore[list-item,arg-type,return-value]
+    logger.addHandler(LineHandler(JsonFormatter(processors=[lambda *_: None]), sink))
 
     logger.info("hello")
 

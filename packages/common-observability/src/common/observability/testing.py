@@ -55,9 +55,8 @@ class Spans:
     def one(self, name: str) -> ReadableSpan:
         """Return the only span called *name*; the test fails where there is none or another."""
         found = self.named(name)
-        assert len(found) == 1, (
-            f"{len(found)} spans are called {name!r}; there are {[span.name for span in self.all()]}"
-        )
+        if len(found) != 1:
+            pytest.fail(f"{len(found)} spans are called {name!r}; there are {[span.name for span in self.all()]}")
         return found[0]
 
     def text(self) -> str:

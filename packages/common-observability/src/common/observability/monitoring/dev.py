@@ -44,7 +44,7 @@ def render_trace(spans: Iterable[SpanRecord], *, width: int = 100) -> Text:
 
     Args:
         spans: In any order; open ones are drawn to the end.
-        width: Columns to fill; on the right, retries, pages and errors may go beyond.
+        width: Columns at most; on the right, retries, pages and errors may go beyond.
     """
     lines = tree_lines(spans)
     label_cells = max((cell_len(line.guide + line.label) for line in lines if line.detail), default=0) + 2
@@ -124,8 +124,13 @@ def _within_process(span: ReadableSpan) -> SpanRecord:
 
 
 def _left(line: TreeLine, label_cells: int) -> str:
-    label = line.guide + line.label
-    return set_cell_size(label, label_cells) + line.detail if line.detail else label
+    label = _printable(line.guide + line.label)
+    return set_cell_size(label, label_cells) + _printable(line.detail) if line.detail else label
+
+
+def _printable(text: str) -> str:
+    # A name must not be able to steer the terminal.
+    return text if text.isprintable() else "".join(char if char.isprintable() else "�" for char in text)
 
 
 def _fitted(text: str, cells: int) -> str:
