@@ -1,0 +1,3 @@
+"""Trust in what the gateway says about a request. Import from the modules of this package."""
+
+__all__: list[str] = []

@@ -1,0 +1,176 @@
+"""The gateway's door as pure ASGI middleware, for any ASGI application and server."""
+
+from collections.abc import Callable, Collection
+
+from common.auth.exceptions import AuthError, AuthorizationError, ConfigurationError, GatewayTrustError
+from common.auth.gateway.admission import Admission, Arrival, trusted_headers
+from common.auth.gateway.asgi import (
+    ASGIApp,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    begins_answer,
+    problem_messages,
+    raw_path_of,
+    raw_target,
+    stamped,
+)
+from common.auth.gateway.header_validator import HeaderValidator
+from common.auth.gateway.identity import Identity
+from common.auth.security.audit_logger import AuditEmitter
+
+__all__ = ["GatewayAuthMiddleware", "arrival_of", "identity_of", "request_id_of"]
+
+_IDENTITY = "common.auth.identity"
+_REQUEST_ID = "common.auth.request_id"
+_POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
+
+
+def identity_of(scope: Scope) -> Identity | None:
+    """Return who is asking, as the middleware has proven it; ``None`` on an exempt path, or for an anonymous request."""
+    identity = scope.get(_IDENTITY)
+    return identity if isinstance(identity, Identity) else None
+
+
+def request_id_of(scope: Scope) -> str | None:
+    """Return the request's id; ``None`` where no middleware of ours is in front."""
+    request_id = scope.get(_REQUEST_ID)
+    return request_id if isinstance(request_id, str) else None
+
+
+class GatewayAuthMiddleware:
+    """Lets only requests through that prove their way through the gateway, and tells the application who is asking.
+
+    The application finds the identity by :func:`identity_of`; the identity headers that it sees are those that were
+    proven, whatever was sent. HTTP requests are refused by problem details (RFC 9457), WebSockets before they are
+    accepted, which servers answer by 403. An :class:`~common.auth.exceptions.AuthError` that the application raises
+    before it answers becomes problem details too. Every answer carries the request id.
+
+    Args:
+        app: The application behind.
+        validator: Decides.
+        audit: Writes refusals to the trail.
+        exempt: Paths that are open to everybody and never learn an identity, such as ``/livez``.
+        anonymous: Paths where a request that claims no identity passes; one that claims one must prove it.
+        new_request_id: Makes the id of a request that came without a usable one; by default a UUIDv7.
+
+    Raises:
+        ConfigurationError: A path does not start with a slash, holds more than plain characters, or is both exempt and
+            anonymous.
+
+    Paths are compared to the request line byte by byte, before any decoding: ``/livez/../orders``, ``//livez`` and
+    ``/livez%2f`` are other paths than ``/livez``.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        validator: HeaderValidator,
+        audit: AuditEmitter | None = None,
+        exempt: Collection[str] = (),
+        anonymous: Collection[str] = (),
+        new_request_id: Callable[[], str] | None = None,
+    ) -> None:
+        self._app = app
+        self._admission = Admission(validator, audit=audit, new_request_id=new_request_id)
+        self._exempt = _paths(exempt)
+        self._anonymous = _paths(anonymous)
+        if self._exempt & self._anonymous:
+            raise ConfigurationError("A path is both exempt and anonymous. Choose one.", reason="bad_paths")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection.
+
+        Raises:
+            ConfigurationError: A connection of a kind that did not exist when this was written.
+        """
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] in ("http", "websocket"):
+            await self._serve(scope, receive, send)
+        else:
+            raise ConfigurationError(
+                f"Connections of type {scope['type']!r} cannot be authenticated.", reason="scope_type"
+            )
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        arrival = arrival_of(scope)
+        request_id = self._admission.request_id(arrival.headers)
+        try:
+            identity = self._identity(arrival, request_id)
+        except GatewayTrustError as error:
+            if scope["type"] == "websocket":
+                await receive()  # the connection is answered when it has been announced
+            await _refuse(error, request_id, scope, send)
+            return
+        if identity is not None:
+            request_id = identity.request_id
+        headers = trusted_headers(arrival.headers, identity, request_id)
+        inner = {**scope, "headers": headers, _IDENTITY: identity, _REQUEST_ID: request_id}
+        await self._run(inner, receive, send, arrival, request_id, identity)
+
+    def _identity(self, arrival: Arrival, request_id: str) -> Identity | None:
+        if arrival.raw_path in self._exempt:
+            return None
+        return self._admission.admit(arrival, request_id, anonymous=arrival.raw_path in self._anonymous)
+
+    async def _run(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        arrival: Arrival,
+        request_id: str,
+        identity: Identity | None,
+    ) -> None:
+        answered = False
+
+        async def stamp(message: Message) -> None:
+            nonlocal answered
+            if begins_answer(message):
+                answered = True
+                message = stamped(message, request_id)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, stamp)
+        except AuthError as error:
+            if answered or isinstance(error, ConfigurationError):
+                raise
+            if isinstance(error, AuthorizationError):
+                self._admission.deny(error, arrival, request_id, identity)
+            await _refuse(error, request_id, scope, send)
+
+
+def arrival_of(scope: Scope) -> Arrival:
+    """Return the request that *scope* describes."""
+    client = scope.get("client")
+    return Arrival(
+        method=scope.get("method", "GET"),
+        raw_path=raw_path_of(scope),
+        target=raw_target(scope),
+        headers=tuple(scope["headers"]),
+        client=str(client[0]) if client else None,
+    )
+
+
+async def _refuse(error: AuthError, request_id: str, scope: Scope, send: Send) -> None:
+    if scope["type"] == "http":
+        for message in problem_messages(error, request_id):
+            await send(message)
+    else:
+        # Before it is accepted, closing a WebSocket makes the server answer 403 (ASGI specification, WebSocket close).
+        await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": error.code})
+
+
+def _paths(paths: Collection[str]) -> frozenset[bytes]:
+    for path in paths:
+        if isinstance(paths, str) or not path.startswith("/") or not path.isascii() or set("%?#") & set(path):
+            raise ConfigurationError(
+                "exempt and anonymous are sets of paths as in the request line: each begins with a slash and holds no "
+                "percent sign and no query.",
+                reason="bad_paths",
+            )
+    return frozenset(path.encode("ascii") for path in paths)
