@@ -2,11 +2,11 @@
 
 import gc
 import os
-import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Event
 
 import pytest
 from hypothesis import given
@@ -84,29 +84,45 @@ def test_a_uuid7_is_one_by_the_standard() -> None:
     assert epoch_milliseconds(NOON) == made.int >> 80
 
 
-class RunningClock(FrozenClock):
-    """Moves on whenever somebody looks, by a millisecond in twenty looks."""
-
-    def now(self) -> datetime:
-        self.advance(timedelta(microseconds=50))
-        return super().now()
-
-
-def reluctantly(size: int) -> bytes:
-    """Return chance, after letting other threads run."""
-    time.sleep(1e-5)
-    return os.urandom(size)
-
-
 @GENERATORS
 def test_threads_share_a_generator(generator: type[UlidGenerator] | type[Uuid7Generator]) -> None:
-    """Eight threads get no identifier twice, and each sees its own in order, wherever they are interrupted."""
-    new_id = generator(clock=RunningClock(NOON), random=reluctantly)
+    """Eight threads get no identifier twice, and each sees its own in order."""
+    new_id = generator()
     with ThreadPoolExecutor(8) as pool:
-        runs = list(pool.map(lambda _: [new_id() for _ in range(250)], range(8)))
+        runs = list(pool.map(lambda _: [new_id() for _ in range(2000)], range(8)))
 
     assert all(sorted(run) == run for run in runs)
-    assert 2000 == len({made for run in runs for made in run})
+    assert 16_000 == len({made for run in runs for made in run})
+
+
+def test_a_thread_waits_while_another_begins_a_millisecond() -> None:
+    """A thread that comes while chance is drawn counts on from the new number, never from the old one."""
+    drawing, overtaken = Event(), Event()
+    draws = iter([b"\x7f\xff", b"\0\0"])
+
+    def draw(size: int) -> bytes:
+        drawn = next(draws)
+        if drawn == b"\0\0":
+            drawing.set()
+            overtaken.wait(0.2)  # in vain, since the other thread has to wait
+        return drawn
+
+    def overtake() -> list[tuple[int, int]]:
+        assert drawing.wait(5)
+        first = sequence.next()
+        overtaken.set()
+        return [first, sequence.next()]
+
+    clock = FrozenClock(NOON)
+    sequence = _MonotonicSequence(16, clock, draw)
+    sequence.next()
+    clock.advance(timedelta(milliseconds=1))
+    now = epoch_milliseconds(clock.now())
+    with ThreadPoolExecutor(2) as pool:
+        other = pool.submit(overtake)
+
+        assert (now, 0) == pool.submit(sequence.next).result()
+        assert [(now, 1), (now, 2)] == other.result()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
