@@ -82,7 +82,11 @@ def _prepare_update(request: UpdateItem, table: Table) -> Write:
     paths = tuple(updates.touched(request.update))
     names = {str(path.parts[0]) for path in paths}
 
-    def change(old: Stored | None, old_size: int) -> tuple[Stored, int]:
+    only_takes_away = not (request.update.set or request.update.add) and bool(paths)
+
+    def change(old: Stored | None, old_size: int) -> tuple[Stored | None, int]:
+        if old is None and only_takes_away:
+            return None, 0
         before = key_item if old is None else old
         new = updates.apply(request.update, before)
         size = item_size(new) if old is None else old_size + _growth(before, new, names)
