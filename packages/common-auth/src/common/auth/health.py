@@ -1,11 +1,13 @@
 """Health checks of authentication; none of them does I/O."""
 
 from common.auth.exceptions import ConfigurationError
+from common.auth.security.audit_lane import SinkState
+from common.auth.security.audit_logger import AuditLogger
 from common.auth.security.hashing_pool import HashingPool
 from common.auth.security.keys import KeyRing
 from common.core.health import CheckContext, CheckSpec, Outcome, Status
 
-__all__ = ["HashingPoolCheck", "PepperCheck", "SignerCheck"]
+__all__ = ["AuditCheck", "HashingPoolCheck", "PepperCheck", "SignerCheck"]
 
 
 class SignerCheck:
@@ -51,3 +53,29 @@ class PepperCheck:
     def check(self, ctx: CheckContext, /) -> Outcome:
         """Tell what the settings said."""
         return Outcome() if self._may_hash else Outcome(Status.WARN, "no_pepper")
+
+
+class AuditCheck:
+    """WARN while a sink is not working, has lost events or falls behind; FAIL while none works. Added by the service.
+
+    It is not critical: logins go on without a trail, and operations that need one refuse themselves.
+    """
+
+    spec = CheckSpec("auth.audit", critical=False)
+
+    def __init__(self, audit: AuditLogger) -> None:
+        self._audit = audit
+
+    def check(self, ctx: CheckContext, /) -> Outcome:
+        """Compare the logger's counters."""
+        stats = self._audit.stats()
+        working = [sink for sink in stats.sinks if sink.state is SinkState.OK]
+        status, reason = Status.PASS, ""
+        if not working:
+            status, reason = Status.FAIL, "no_sink"
+        elif len(working) < len(stats.sinks):
+            status, reason = Status.WARN, "sink_not_working"
+        elif any(sink.unreported for sink in stats.sinks) or stats.depth * 2 > stats.queue:
+            status, reason = Status.WARN, "falling_behind"
+        states = {sink.name: sink.state.value for sink in stats.sinks}
+        return Outcome(status, reason, observed=(float(stats.depth), "1"), detail={**states, "dropped": stats.dropped})

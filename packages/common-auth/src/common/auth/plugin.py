@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from common.auth.doctor import Finding
 from common.auth.exceptions import ConfigurationError
+from common.core.audit import AuditSink
 from common.core.commands import CliCommand
 from common.core.health import HealthCheck
 from common.core.lifecycle import App
@@ -14,6 +15,8 @@ from common.core.passwords import PasswordHasher, VerifyResult
 from common.core.settings import Settings
 
 _log = logging.getLogger("common.auth")
+
+_SECONDS_TO_FLUSH = 5.0
 
 
 class RefusingHasher:
@@ -72,6 +75,23 @@ def common_health_checks(settings: Settings) -> Iterable[HealthCheck]:
 
 
 @hookimpl
+def common_audit_sinks(settings: Settings) -> Iterable[AuditSink]:
+    """Contribute the sinks that the variables ``COMMON_AUTH_AUDIT_…`` ask for; see ``AuditSettings``."""
+    from common.auth.security.audit_settings import AuditSettings
+
+    return AuditSettings.of(settings).sinks()
+
+
+@hookimpl
+def common_startup(app: App) -> None:
+    """Start the threads of the audit loggers that *app* provides."""
+    from common.auth.security.audit_logger import AuditLogger
+
+    for audit in app.provided(AuditLogger):
+        audit.start()
+
+
+@hookimpl
 def common_cli_commands() -> Iterable[CliCommand]:
     """Contribute ``common auth …``."""
     from common.auth.commands import COMMANDS  # argparse, for the command alone
@@ -81,7 +101,8 @@ def common_cli_commands() -> Iterable[CliCommand]:
 
 @hookimpl
 def common_shutdown(app: App) -> None:
-    """End the threads of the hashing pools."""
+    """End the threads of the hashing pools; then flush and close the audit loggers, within the deadline."""
+    from common.auth.security.audit_logger import AuditLogger
     from common.auth.security.hashing_pool import HashingPool
     from common.auth.security.password_manager import PasswordManager
 
@@ -92,3 +113,6 @@ def common_shutdown(app: App) -> None:
         manager.close()
     for pool in app.provided(HashingPool):
         pool.close()
+    for audit in app.provided(AuditLogger):
+        remaining = app.remaining()
+        audit.close(_SECONDS_TO_FLUSH if remaining is None else remaining)

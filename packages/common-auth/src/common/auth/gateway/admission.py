@@ -21,7 +21,7 @@ from common.auth.security.context import RequestContext
 from common.core.audit import AuditOutcome
 from common.core.utils import Uuid7Generator
 
-__all__ = ["Admission", "Arrival", "trusted_headers"]
+__all__ = ["Admission", "Arrival", "report_denial", "trusted_headers"]
 
 _log = logging.getLogger("common.auth.gateway")
 
@@ -88,20 +88,6 @@ class Admission:
             self._report(error, arrival, request_id)
             raise
 
-    def deny(self, error: AuthorizationError, arrival: Arrival, request_id: str, identity: Identity | None) -> None:
-        """Log and audit that the application refused a known user."""
-        _log.info("Request denied: %s.", error.reason, extra={"request_id": request_id})
-        if self._audit is not None:
-            self._audit.emit(
-                "authz_fail",
-                outcome=AuditOutcome.FAILURE,
-                actor=None if identity is None else identity.user_id,
-                reason=error.reason or error.code,
-                ctx=_context(arrival, request_id, identity),
-                method=arrival.method,
-                path=_shown(arrival.raw_path),
-            )
-
     def _report(self, error: GatewayTrustError, arrival: Arrival, request_id: str) -> None:
         _log.warning("Request refused: %s.", error.reason, extra={"request_id": request_id})
         if self._audit is not None:
@@ -115,6 +101,23 @@ class Admission:
                 path=_shown(arrival.raw_path),
                 header=error.details.get("header"),
             )
+
+
+def report_denial(
+    audit: AuditEmitter | None, error: AuthorizationError, arrival: Arrival, request_id: str, identity: Identity | None
+) -> None:
+    """Log and audit that the application refused a known user."""
+    _log.info("Request denied: %s.", error.reason, extra={"request_id": request_id})
+    if audit is not None:
+        audit.emit(
+            "authz_fail",
+            outcome=AuditOutcome.FAILURE,
+            actor=None if identity is None else identity.user_id,
+            reason=error.reason or error.code,
+            ctx=_context(arrival, request_id, identity),
+            method=arrival.method,
+            path=_shown(arrival.raw_path),
+        )
 
 
 def trusted_headers(headers: RawHeaders, identity: Identity | None, request_id: str) -> list[tuple[bytes, bytes]]:

@@ -1,9 +1,10 @@
 """The gateway's door as pure ASGI middleware, for any ASGI application and server."""
 
 from collections.abc import Callable, Collection
+from typing import Any
 
 from common.auth.exceptions import AuthError, AuthorizationError, ConfigurationError, GatewayTrustError
-from common.auth.gateway.admission import Admission, Arrival, trusted_headers
+from common.auth.gateway.admission import Admission, Arrival, report_denial, trusted_headers
 from common.auth.gateway.asgi import (
     ASGIApp,
     Message,
@@ -18,25 +19,48 @@ from common.auth.gateway.asgi import (
 )
 from common.auth.gateway.header_validator import HeaderValidator
 from common.auth.gateway.identity import Identity
+from common.auth.gateway.raw_headers import RawHeaders
 from common.auth.security.audit_logger import AuditEmitter
 
-__all__ = ["GatewayAuthMiddleware", "arrival_of", "identity_of", "request_id_of"]
+__all__ = [
+    "IDENTITY_MEMBER",
+    "REQUEST_ID_MEMBER",
+    "Endpoint",
+    "GatewayAuthMiddleware",
+    "arrival_of",
+    "identity_of",
+    "proven",
+    "request_id_of",
+]
 
-_IDENTITY = "common.auth.identity"
-_REQUEST_ID = "common.auth.request_id"
+Endpoint = str | tuple[str, str]
+"""A path, for every method; or a method and a path."""
+
+IDENTITY_MEMBER = "common.auth.identity"
+REQUEST_ID_MEMBER = "common.auth.request_id"
+_ANY_METHOD = ""
 _POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
 
 
 def identity_of(scope: Scope) -> Identity | None:
     """Return who is asking, as the middleware has proven it; ``None`` on an exempt path, or for an anonymous request."""
-    identity = scope.get(_IDENTITY)
+    identity = scope.get(IDENTITY_MEMBER)
     return identity if isinstance(identity, Identity) else None
 
 
 def request_id_of(scope: Scope) -> str | None:
     """Return the request's id; ``None`` where no middleware of ours is in front."""
-    request_id = scope.get(_REQUEST_ID)
+    request_id = scope.get(REQUEST_ID_MEMBER)
     return request_id if isinstance(request_id, str) else None
+
+
+def proven(headers: RawHeaders, identity: Identity | None, request_id: str) -> dict[str, Any]:
+    """Return the members of a scope that tell an application what was proven, and nothing else."""
+    return {
+        "headers": trusted_headers(headers, identity, request_id),
+        IDENTITY_MEMBER: identity,
+        REQUEST_ID_MEMBER: request_id,
+    }
 
 
 class GatewayAuthMiddleware:
@@ -51,13 +75,15 @@ class GatewayAuthMiddleware:
         app: The application behind.
         validator: Decides.
         audit: Writes refusals to the trail.
-        exempt: Paths that are open to everybody and never learn an identity, such as ``/livez``.
-        anonymous: Paths where a request that claims no identity passes; one that claims one must prove it.
+        exempt: Endpoints that are open to everybody and never learn an identity: a path such as ``/livez``, or method
+            and path.
+        anonymous: Endpoints where a request that claims no identity passes, such as ``("POST", "/users")``; one that
+            claims one must prove it.
         new_request_id: Makes the id of a request that came without a usable one; by default a UUIDv7.
 
     Raises:
-        ConfigurationError: A path does not start with a slash, holds more than plain characters, or is both exempt and
-            anonymous.
+        ConfigurationError: A path does not start with a slash or holds more than plain characters, or an endpoint is both
+            exempt and anonymous.
 
     Paths are compared to the request line byte by byte, before any decoding: ``/livez/../orders``, ``//livez`` and
     ``/livez%2f`` are other paths than ``/livez``.
@@ -69,16 +95,17 @@ class GatewayAuthMiddleware:
         *,
         validator: HeaderValidator,
         audit: AuditEmitter | None = None,
-        exempt: Collection[str] = (),
-        anonymous: Collection[str] = (),
+        exempt: Collection[Endpoint] = (),
+        anonymous: Collection[Endpoint] = (),
         new_request_id: Callable[[], str] | None = None,
     ) -> None:
         self._app = app
+        self._audit = audit
         self._admission = Admission(validator, audit=audit, new_request_id=new_request_id)
-        self._exempt = _paths(exempt)
-        self._anonymous = _paths(anonymous)
+        self._exempt = _endpoints(exempt)
+        self._anonymous = _endpoints(anonymous)
         if self._exempt & self._anonymous:
-            raise ConfigurationError("A path is both exempt and anonymous. Choose one.", reason="bad_paths")
+            raise ConfigurationError("An endpoint is both exempt and anonymous. Choose one.", reason="bad_paths")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection.
@@ -107,14 +134,13 @@ class GatewayAuthMiddleware:
             return
         if identity is not None:
             request_id = identity.request_id
-        headers = trusted_headers(arrival.headers, identity, request_id)
-        inner = {**scope, "headers": headers, _IDENTITY: identity, _REQUEST_ID: request_id}
+        inner = {**scope, **proven(arrival.headers, identity, request_id)}
         await self._run(inner, receive, send, arrival, request_id, identity)
 
     def _identity(self, arrival: Arrival, request_id: str) -> Identity | None:
-        if arrival.raw_path in self._exempt:
+        if _names(self._exempt, arrival):
             return None
-        return self._admission.admit(arrival, request_id, anonymous=arrival.raw_path in self._anonymous)
+        return self._admission.admit(arrival, request_id, anonymous=_names(self._anonymous, arrival))
 
     async def _run(
         self,
@@ -140,7 +166,7 @@ class GatewayAuthMiddleware:
             if answered or isinstance(error, ConfigurationError):
                 raise
             if isinstance(error, AuthorizationError):
-                self._admission.deny(error, arrival, request_id, identity)
+                report_denial(self._audit, error, arrival, request_id, identity)
             await _refuse(error, request_id, scope, send)
 
 
@@ -165,12 +191,20 @@ async def _refuse(error: AuthError, request_id: str, scope: Scope, send: Send) -
         await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": error.code})
 
 
-def _paths(paths: Collection[str]) -> frozenset[bytes]:
-    for path in paths:
-        if isinstance(paths, str) or not path.startswith("/") or not path.isascii() or set("%?#") & set(path):
+def _endpoints(endpoints: Collection[Endpoint]) -> frozenset[tuple[str, bytes]]:
+    if isinstance(endpoints, str):
+        raise ConfigurationError("exempt and anonymous are collections of endpoints, not one text.", reason="bad_paths")
+    pairs = [(_ANY_METHOD, each) if isinstance(each, str) else each for each in endpoints]
+    for method, path in pairs:
+        if not path.startswith("/") or not path.isascii() or set("%?#") & set(path) or method != method.upper():
             raise ConfigurationError(
-                "exempt and anonymous are sets of paths as in the request line: each begins with a slash and holds no "
-                "percent sign and no query.",
+                "An endpoint is a path as in the request line, or a pair of a method in upper case and such a path. It "
+                "begins with a slash and holds no percent sign and no query.",
                 reason="bad_paths",
             )
-    return frozenset(path.encode("ascii") for path in paths)
+    return frozenset((method, path.encode("ascii")) for method, path in pairs)
+
+
+def _names(endpoints: frozenset[tuple[str, bytes]], arrival: Arrival) -> bool:
+    path = arrival.raw_path
+    return (_ANY_METHOD, path) in endpoints or (arrival.method, path) in endpoints

@@ -139,6 +139,11 @@ class Lane:
             self._changed.notify_all()
             return victim is not entry
 
+    def start(self) -> None:
+        """Start the thread now instead of with the first event."""
+        with self._changed:
+            self._start_if_needed()
+
     def stats(self) -> SinkStats:
         """Return what the sink has done so far."""
         with self._changed:

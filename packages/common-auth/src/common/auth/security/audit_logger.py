@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from common.auth.doctor import Finding
 from common.auth.exceptions import AuditUnavailable, ConfigurationError
 from common.auth.security.audit_entry import Acknowledgement, Entry
 from common.auth.security.audit_lane import Lane, SinkPolicy, SinkState, SinkStats
@@ -71,6 +72,8 @@ class AuditStats:
     stream: str
     emitted: int
     """Events that got a place in the stream."""
+    queue: int
+    """How many events may wait for each sink."""
     sinks: tuple[SinkStats, ...]
     anchor_age: float | None = None
     """Seconds since the last signed statement of the stream's head; ``None`` where none is made."""
@@ -142,6 +145,7 @@ class AuditLogger:
     Raises:
         ConfigurationError: A sink is no sink or is asynchronous, two share a name, a type is declared twice, or another
             argument cannot be used.
+        WeakKey: *key* is too short or too simple.
 
     >>> from common.auth.security.audit_sinks import MemorySink
     >>> trail = MemorySink()
@@ -174,6 +178,7 @@ class AuditLogger:
         self._types = declare(types)
         self._queue = queue
         self._redactor = Redactor(key or SecretBytes(random(_KEY_BYTES)))
+        self._has_key = key is not None
         self._policy = policy or SinkPolicy()
         self._owners = dict(owners or {})
         self._serialise = checked_serialiser(serialise)
@@ -187,6 +192,13 @@ class AuditLogger:
     def stream(self) -> str:
         """Name of this process's ordered sequence: the service and a random boot id."""
         return self._stream
+
+    def start(self) -> None:
+        """Start the threads now instead of with the first event. Calling it again does nothing."""
+        with self._order:
+            self._start()
+        for lane in self._lanes:
+            lane.start()
 
     def emit(
         self,
@@ -297,7 +309,7 @@ class AuditLogger:
 
     def stats(self) -> AuditStats:
         """Return what the logger has done so far."""
-        return AuditStats(self._stream, self._seq, tuple(lane.stats() for lane in self._lanes))
+        return AuditStats(self._stream, self._seq, self._queue, tuple(lane.stats() for lane in self._lanes))
 
     def disable(self, sink: str, *, cause: str = "operator") -> None:
         """Leave a sink alone until :meth:`enable`; the other sinks are told. Its queue goes on filling.
@@ -314,6 +326,15 @@ class AuditLogger:
             ConfigurationError: No sink has this name.
         """
         self._lane(sink).enable()
+
+    def weaknesses(self) -> tuple[Finding, ...]:
+        """Return what :func:`common.auth.doctor.doctor` tells about the sinks and the key."""
+        found = []
+        if not any(sink.durable for sink in self._sinks):
+            found.append(Finding("audit", "no_durable_sink", "Operations that need a record are refused. Add a file."))
+        if not self._has_key:
+            found.append(Finding("audit", "no_key", "Hashes differ from process to process. Give the logger a key."))
+        return tuple(found)
 
     def pseudonym(self, identifier: str) -> str:
         """Return what the trail stores in place of *identifier*, for searching it."""
@@ -341,6 +362,7 @@ class AuditLogger:
         self._boot_id = self._random(8).hex()
         self._stream = f"{self._service}-{self._boot_id}"
         self._seq = 0
+        self._is_started = False
         self._new_id = Uuid7Generator(clock=self._clock, random=self._random)
         self._lanes = tuple(self._lane_of(sink) for sink in self._sinks)
         self._supervisor = Supervisor(self._watch, interval=self._policy.timeout / 4)
@@ -452,8 +474,7 @@ class AuditLogger:
         """
         body = self._body(fields)
         with self._order:
-            if not self._seq:
-                self._start()
+            self._start()
             self._seq += 1
             entry = Entry(
                 fields, body, seq=self._seq, required=acknowledgement is not None, acknowledgement=acknowledgement
@@ -474,6 +495,9 @@ class AuditLogger:
         return body
 
     def _start(self) -> None:
+        if self._is_started:
+            return
+        self._is_started = True
         self._supervisor.start()
         atexit.register(self._close_at_exit)
 
