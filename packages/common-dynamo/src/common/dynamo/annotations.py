@@ -2,11 +2,11 @@
 
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Final, Literal, NewType, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, NewType, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from pydantic.fields import FieldInfo
@@ -56,6 +56,23 @@ class FieldPlan:
     """Whether ``None`` is stored as NULL: where an absent attribute would read as another default."""
     absent: Any
     """What an absent attribute reads as; :data:`MISSING` leaves it to the model."""
+    may_be_absent: bool
+    """Whether an item without the attribute can be read at all."""
+
+
+class FieldCheck:
+    """Validates new values of one field; the validator is made when it is first needed."""
+
+    __slots__ = ("_adapter", "_info")
+
+    def __init__(self, info: FieldInfo) -> None:
+        self._info = info
+        self._adapter: TypeAdapter[Any] | None = None
+
+    def __call__(self, value: Any) -> Any:
+        if self._adapter is None:
+            self._adapter = TypeAdapter(cast("Any", Annotated[(self._info.annotation, *self._info.metadata)]))
+        return self._adapter.validate_python(value, strict=True)
 
 
 class AnnotationReader:
@@ -70,15 +87,14 @@ class AnnotationReader:
 
     def plan(self, name: str, info: FieldInfo, model: type[BaseModel], path: str, attribute: str) -> FieldPlan:
         """Return the plan of one field of *model*."""
-        codec = self.codec(info.annotation, path)
-        may_be_empty = codec.nullable or any(tag in ("SS", "NS", "BS") for tag in codec.tags)
-        if not may_be_empty:
-            return FieldPlan(name, self._input(name, info, model), attribute, codec, False, MISSING)
+        codec = replace(self.codec(info.annotation, path), check=FieldCheck(info) if info.metadata else None)
+        given = self._input(name, info, model)
+        required = info.is_required()
+        if not codec.nullable and not codec.tags & {"SS", "NS", "BS"}:
+            return FieldPlan(name, given, attribute, codec, False, MISSING, not required)
         empty = None if codec.nullable else codec.decode(NULL)
-        same = info.is_required() or info.get_default(call_default_factory=False) == empty
-        if info.default_factory is not None:
-            same = False
-        return FieldPlan(name, self._input(name, info, model), attribute, codec, not same, empty if same else MISSING)
+        alike = required or (info.default_factory is None and info.default == empty)
+        return FieldPlan(name, given, attribute, codec, not alike, empty if alike else MISSING, True)
 
     def _input(self, name: str, info: FieldInfo, model: type[BaseModel]) -> str:
         alias = info.validation_alias

@@ -4,7 +4,7 @@ Encoding refuses what a reader would refuse later; decoding is strict and never 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
@@ -39,17 +39,18 @@ class RowScale:
     rule: Callable[[Mapping[str, Any], str], int]
 
     def apply(self, row: Mapping[str, Any]) -> Any:
-        """Return the field's value at its scale.
+        """Return the field's value, or the values of its dict, at the scale that *row* tells.
 
         Raises:
             ValueError: The value does not fit, or the function failed.
         """
         value = row[self.field]
         if isinstance(value, dict):
-            return {key: self._at_scale(row, key, each) for key, each in value.items()}
-        return None if value is None else self._at_scale(row, self.field, value)
+            return {key: self.at_scale(row, key, each) for key, each in value.items()}
+        return None if value is None else self.at_scale(row, self.field, value)
 
-    def _at_scale(self, row: Mapping[str, Any], key: str, value: Any) -> Any:
+    def at_scale(self, row: Mapping[str, Any], key: str, value: Any) -> Any:
+        """Same as :meth:`apply`, for one *value* under *key*."""
         try:
             scale = self.rule(row, key)
         except Exception as error:  # noqa: BLE001 - the rule is the author's code, and any failure means no scale
@@ -133,7 +134,8 @@ class ModelCodec(Generic[M]):
             for spread in self.spreads.values():
                 name = spread.field
                 values[spread.input] = _read_spread(spread, item)
-            inputs = {one.field: one.input for one in (*self.plans.values(), *self.spreads.values())}
+            inputs = {plan.field: plan.input for plan in self.plans.values()}
+            inputs.update((spread.field, spread.input) for spread in self.spreads.values())
             row = {field: values[given] for field, given in inputs.items() if given in values}
             for scaled in self.row_scales:
                 name = scaled.field
@@ -233,4 +235,4 @@ def _expiring(plan: FieldPlan, annotation: Any, faults: list[str]) -> FieldPlan:
     except ValueError as error:
         faults.append(f"{plan.field}: {error}")
         codec = plan.codec
-    return FieldPlan(plan.field, plan.input, EXPIRY, codec, plan.keeps_null, plan.absent)
+    return replace(plan, attribute=EXPIRY, codec=codec)

@@ -59,6 +59,8 @@ class Unique:
     """Fields within whose values the value is unique, such as ``"tenant"``."""
     normalise: Callable[[Any], Any] | None = None
     """Makes equal what counts as the same, such as ``str.casefold``; the stored field keeps its own form."""
+    key: Key | None = None
+    """The key of the lock item, over :attr:`fields`; without it, a hash of type, field and values."""
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -324,10 +324,12 @@ class RequestRefused(DynamoError):
 
     code = "request_refused"
 
-    def __init__(self, message: str = "", *, engine_code: str) -> None:
+    def __init__(self, message: str = "", *, engine_code: str, engine_message: str = "") -> None:
         super().__init__(message)
         self.engine_code = engine_code
         """Such as ``ValidationException``."""
+        self.engine_message = engine_message
+        """What the engine says about it. It may quote keys and values, so it is never logged nor shown."""
 
 
 # The ledger -----------------------------------------------------------------------------------------------------------

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from common.core.hook_rules import Claim, HookRule
 from common.core.markers import hookspec
+from common.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from common.dynamo.interceptors import Interceptor
-
     from common.core.settings import Settings
     from common.dynamo.entity_type import EntityType
+    from common.dynamo.interceptors import Interceptor
 
 
 @hookspec
@@ -37,3 +38,38 @@ def common_dynamo_interceptors(settings: "Settings") -> "Iterable[Interceptor]":
 
     On an exception: loading fails, and the error names this plugin.
     """
+
+
+def _is_entity_type(value: object) -> bool:
+    from common.dynamo.entity_type import EntityType
+
+    return isinstance(value, EntityType)
+
+
+def _is_interceptor(value: object) -> bool:
+    return all(callable(getattr(value, method, None)) for method in ("on_request", "on_result", "on_error"))
+
+
+def _entity_claims(entity: "EntityType[Any]") -> Iterable[Claim]:
+    faults = entity.faults()
+    if faults:
+        raise ConfigurationError(f"entity type {entity.name!r}: " + "; ".join(faults))
+    yield Claim("entity type", entity.name)
+    yield Claim("key", entity.key.shape)
+    for index in entity.indexes:
+        yield Claim("projection of index", index.name, index.projection)
+
+
+ENTITY_TYPES: "HookRule[EntityType[Any]]" = HookRule(
+    "common_entity_types",
+    wants="an EntityType",
+    accepts=_is_entity_type,
+    claims=_entity_claims,
+)
+INTERCEPTORS: "HookRule[Interceptor]" = HookRule(
+    "common_dynamo_interceptors",
+    wants="an Interceptor (an object with `on_request`, `on_result` and `on_error`)",
+    accepts=_is_interceptor,
+)
+RULES: "tuple[HookRule[EntityType[Any]] | HookRule[Interceptor], ...]" = (ENTITY_TYPES, INTERCEPTORS)
+"""Read by :meth:`common.core.Plugins.load` together with the specifications above."""

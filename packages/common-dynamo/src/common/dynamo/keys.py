@@ -117,6 +117,11 @@ class Key:
         """Both templates, as errors and spans show them."""
         return f"{self.partition.text} / {self.sort.text}"
 
+    @property
+    def shape(self) -> str:
+        """Both templates without the names of their components: types of one shape would share keys."""
+        return f"{'{}'.join(self.partition.literals)} / {'{}'.join(self.sort.literals)}"
+
 
 # Components -----------------------------------------------------------------------------------------------------------
 

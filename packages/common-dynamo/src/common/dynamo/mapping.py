@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from common.dynamo.codec import Misfit, ModelCodec, compile_codec, refusal
+from common.dynamo.codec import Misfit, ModelCodec, RowScale, compile_codec, refusal
 from common.dynamo.exceptions import InvalidItem
 from common.dynamo.keys import PARTITION_LIMIT, SORT_LIMIT, BoundTemplate, Key
 from common.dynamo.layout import EXPIRY, PARTITION, SCHEMA, SORT, TYPE, index_attributes, is_reserved
 from common.dynamo.requests import AttributeValue, Item, ItemKey, Path
 from common.dynamo.value_codec import ValueCodec
-from common.exceptions import ConfigurationError, InvalidInput
+from common.exceptions import ConfigurationError, FieldError, InvalidInput
 
 if TYPE_CHECKING:
     from common.dynamo.entity_type import EntityType
@@ -58,6 +58,8 @@ class Mapped(Generic[M]):
     """``_t`` and ``_s``."""
     field_of: Mapping[str, str]
     """Attribute name to field; spread fields are apart."""
+    lock_keys: Mapping[str, BoundKey]
+    """Unique field to the key of its locks, where a template gives it."""
 
     # Keys
 
@@ -104,13 +106,28 @@ class Mapped(Generic[M]):
         """Return the whole item of *model*, without a write id."""
         if not isinstance(model, self.entity.model):
             raise InvalidInput(f"{self.entity.name} stores {self.entity.model.__name__}, not {type(model).__name__}.")
-        row = vars(model)
+        return self.encode_row(vars(model))
+
+    def encode_row(self, row: Mapping[str, Any]) -> dict[str, AttributeValue]:
+        """Return the whole item of a *row*, field name to value, without a write id."""
         item = self.key.attributes(row)
         item.update(self.stamps)
         item.update(self.codec.encode(row))
         if self.indexes:
             item.update(self.index_keys(row))
         return item
+
+    def read_back(self, item: Item) -> M:
+        """Return the model as a reader of *item* would see it; so nothing is stored that cannot be read.
+
+        Raises:
+            InvalidInput: The model does not fit its own annotations.
+        """
+        try:
+            return self.codec.decode(item)
+        except Misfit as misfit:
+            message = f"{misfit.field or 'the model'} does not fit its annotation ({misfit.wanted})."
+            raise InvalidInput(message, errors=[FieldError(f"/{misfit.field}", "invalid_value", message)]) from None
 
     def decode(self, item: Item) -> M:
         """Return the model in *item*; raises ``InvalidItem``."""
@@ -171,6 +188,19 @@ class Mapped(Generic[M]):
         except (TypeError, ValueError, KeyError) as error:
             raise refusal(field, error) from None
 
+    def scale_of(self, path: Path) -> tuple[RowScale, str] | None:
+        """Return the scale by function that governs what is stored at *path*, and the key it is asked for."""
+        if not self.codec.row_scales:
+            return None
+        head = str(path.parts[0])
+        for scaled in self.codec.row_scales:
+            spread = self.codec.spreads.get(scaled.field)
+            if spread is not None and head.startswith(spread.prefix):
+                return scaled, head[len(spread.prefix) :]
+            if spread is None and self.field_of.get(head) == scaled.field:
+                return scaled, str(path.parts[-1]) if len(path.parts) > 1 else scaled.field
+        return None
+
 
 def _primary(item: Item) -> ItemKey:
     return {name: item[name] for name in (PARTITION, SORT) if name in item}
@@ -203,7 +233,10 @@ def compile_mapping(entity: "EntityType[M]") -> "tuple[Mapped[M], tuple[str, ...
     faults += [*_key_faults(entity, codec), *_attribute_faults(codec), *_option_faults(entity, codec)]
     stamps: dict[str, AttributeValue] = {TYPE: {"S": entity.name}, SCHEMA: {"N": str(entity.schema)}}
     field_of = {plan.attribute: name for name, plan in codec.plans.items()}
-    return Mapped(entity, codec, key, indexes, stamps, field_of), tuple(faults)
+    lock_keys = {
+        unique.field: _bind(unique.key, (PARTITION, SORT), kinds, faults) for unique in entity.unique if unique.key
+    }
+    return Mapped(entity, codec, key, indexes, stamps, field_of, lock_keys), tuple(faults)
 
 
 def _bind(key: Key, names: tuple[str, str], kinds: Mapping[str, type], faults: list[str]) -> BoundKey:
@@ -276,6 +309,8 @@ def _unique_faults(entity: "EntityType[Any]", codec: ModelCodec[Any]) -> Iterabl
         if unique.field in seen:
             yield f"unique field {unique.field} is named twice"
         seen.add(unique.field)
+        if unique.key is not None and set(unique.key.fields) != set(unique.fields):
+            yield f"the lock key of unique field {unique.field} must be made of {', '.join(unique.fields)}"
         for name in unique.fields:
             if name not in codec.plans:
                 yield f"unique names {name!r}, which the model does not have"

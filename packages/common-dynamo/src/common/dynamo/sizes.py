@@ -1,6 +1,6 @@
 """How large items are, by DynamoDB's rules (Developer Guide, "DynamoDB item sizes and formats")."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from common.dynamo.requests import AttributeValue, Item
@@ -47,7 +47,7 @@ def _map_size(content: Any) -> int:
     return 3 + sum(1 + _text_size(name) + value_size(member) for name, member in content.items())
 
 
-_SIZES: Final[Mapping[str, Any]] = {
+_SIZES: Final[Mapping[str, Callable[[Any], int]]] = {
     "S": _text_size,
     "N": _number_size,
     "B": len,

@@ -77,8 +77,8 @@ class ValueCodec:
     """Of the members of a list, set or dict."""
     fields: Mapping[str, "ValueCodec"] = field(default_factory=dict)
     """Of the fields of a model."""
-    fits_scale: Callable[[Any], Any] | None = None
-    """For a Decimal of fixed scale: returns the value at its scale or raises ``ValueError``."""
+    check: Callable[[Any], Any] | None = None
+    """For a field of a model: validates a new value by the field's annotation, strictly; pydantic's ``ValidationError``."""
 
 
 # Scalars --------------------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ def decimal_codec(scale: int | AnyScale) -> ValueCodec:
     def decode(stored: AttributeValue) -> Any:
         return at_scale(Decimal(stored["N"]), scale)
 
-    return ValueCodec(_N, encode, decode, Decimal, fits_scale=lambda value: at_scale(value, scale))
+    return ValueCodec(_N, encode, decode, Decimal)
 
 
 def _encode_decimal(value: Any) -> AttributeValue:
@@ -244,12 +244,10 @@ def nullable_codec(inner: ValueCodec) -> ValueCodec:
     def decode(stored: AttributeValue) -> Any:
         return None if "NULL" in stored else decode_inner(stored)
 
-    return ValueCodec(
-        inner.tags | {"NULL"}, encode, decode, inner.kind, True, inner.member, inner.fields, inner.fits_scale
-    )
+    return ValueCodec(inner.tags | {"NULL"}, encode, decode, inner.kind, True, inner.member, inner.fields)
 
 
-def list_codec(member: ValueCodec, kind: type) -> ValueCodec:
+def list_codec(member: ValueCodec, kind: type[list[Any]] | type[tuple[Any, ...]]) -> ValueCodec:
     """Return the codec of ``list[T]`` or ``tuple[T, ...]``; *kind* is ``list`` or ``tuple``."""
     encode_member, decode_member = member.encode, member.decode
 
@@ -264,7 +262,7 @@ def list_codec(member: ValueCodec, kind: type) -> ValueCodec:
     return ValueCodec(frozenset({"L"}), encode, decode, member=member)
 
 
-def set_codec(member: ValueCodec, kind: type) -> ValueCodec:
+def set_codec(member: ValueCodec, kind: type[set[Any]] | type[frozenset[Any]]) -> ValueCodec:
     """Return the codec of a set of texts, numbers or bytes; *kind* is ``set`` or ``frozenset``.
 
     Raises:
@@ -371,4 +369,5 @@ _ANY_PLAIN: Final[Mapping[str, Callable[[Any], Any]]] = {
     "NS": lambda members: {Decimal(each) for each in members},
 }
 
-ANY: Final = ValueCodec(frozenset({"S", "N", "B", "BOOL", "L", "M", "SS", "NS", "BS"}), _encode_any, _decode_any)
+_ANY_TAGS: Final = frozenset({"S", "N", "B", "BOOL", "L", "M", "SS", "NS", "BS", "NULL"})
+ANY: Final = ValueCodec(_ANY_TAGS, _encode_any, _decode_any, nullable=True)

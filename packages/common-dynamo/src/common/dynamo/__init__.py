@@ -1,0 +1,50 @@
+"""Exact, atomic, idempotent data access on DynamoDB; the errors are in :mod:`common.dynamo.exceptions`."""
+
+from common.dynamo.changes import Change
+from common.dynamo.cost import Cost, metered
+from common.dynamo.database import Database
+from common.dynamo.entity_dao import DAO
+from common.dynamo.entity_type import EntityType, Index, Unique, View
+from common.dynamo.execution import Deadline, Operation, Pattern, Result
+from common.dynamo.expressions import begins_with, between, contains, exists, is_in, not_, not_exists, size
+from common.dynamo.interceptors import Call, Interceptor
+from common.dynamo.keys import Key
+from common.dynamo.paging import Page
+from common.dynamo.plan import Plan
+from common.dynamo.queries import EntityQuery
+from common.dynamo.transaction import Transaction
+from common.dynamo.value_codec import ANY_SCALE
+from common.dynamo.writes import Write
+
+__all__ = [
+    "ANY_SCALE",
+    "DAO",
+    "Call",
+    "Change",
+    "Cost",
+    "Database",
+    "Deadline",
+    "EntityQuery",
+    "EntityType",
+    "Index",
+    "Interceptor",
+    "Key",
+    "Operation",
+    "Page",
+    "Pattern",
+    "Plan",
+    "Result",
+    "Transaction",
+    "Unique",
+    "View",
+    "Write",
+    "begins_with",
+    "between",
+    "contains",
+    "exists",
+    "is_in",
+    "metered",
+    "not_",
+    "not_exists",
+    "size",
+]

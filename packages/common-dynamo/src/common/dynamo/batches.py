@@ -1,0 +1,157 @@
+"""Batches: cut into what DynamoDB takes at once, sent again until nothing is left unprocessed, all inside one deadline.
+
+A batch is not atomic. BatchWriteItem can neither ask conditions nor keep unknown attributes, so only unconditional
+replacing puts and deletes travel in it; every other write is sent by itself.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias, TypeVar
+
+from pydantic import BaseModel
+
+from common.dynamo import requests as rq
+from common.dynamo.exceptions import OutcomeUnknown, Unavailable
+from common.dynamo.execution import Operation
+from common.dynamo.layout import PARTITION, SORT
+from common.dynamo.requests import Item, ItemKey
+from common.dynamo.settlement import send_write
+from common.dynamo.writes import Write
+
+__all__ = ["batch_name", "read_batch", "write_batch"]
+
+M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
+
+READ_CHUNK: Final = 100
+"""Keys of a BatchGetItem, at most."""
+WRITE_CHUNK: Final = 25
+"""Entries of a BatchWriteItem, at most."""
+
+_Identity: TypeAlias = tuple[str, str]
+
+
+def _identity(attributes: Mapping[str, Any]) -> _Identity:
+    return attributes[PARTITION]["S"], attributes[SORT]["S"]
+
+
+def _chunks(entries: Sequence[T], size: int) -> Iterator[tuple[T, ...]]:
+    for start in range(0, len(entries), size):
+        yield tuple(entries[start : start + size])
+
+
+# Reads ----------------------------------------------------------------------------------------------------------------
+
+
+def read_batch(operation: Operation, table: str, keys: Sequence[ItemKey], *, consistent: bool) -> list[Item | None]:
+    """Return the items at *keys*: as long as *keys*, in their order, ``None`` where there is none.
+
+    Raises:
+        Unavailable: Something was still unprocessed at the deadline.
+    """
+    distinct = {_identity(key): key for key in keys}
+    found: dict[_Identity, Item] = {}
+    for chunk in _chunks(list(distinct.values()), READ_CHUNK):
+        _read_chunk(operation, table, chunk, found, consistent=consistent)
+    return [found.get(_identity(key)) for key in keys]
+
+
+def _read_chunk(
+    operation: Operation, table: str, keys: tuple[ItemKey, ...], found: dict[_Identity, Item], *, consistent: bool
+) -> None:
+    rounds = 0
+    while keys:
+        body = operation.execute(rq.BatchGetItem(keys={table: keys}, consistent=consistent)).body
+        for item in body.get("Responses", {}).get(table, ()):
+            found[_identity(item)] = item
+        keys = tuple(body.get("UnprocessedKeys", {}).get(table, {}).get("Keys", ()))
+        rounds += 1
+        if keys and not _wait(operation, len(keys), rounds):
+            raise Unavailable(
+                f"{len(keys)} keys of a batch were still unprocessed at the deadline. Read fewer at once, or allow more time.",
+                engine_code="UnprocessedKeys",
+            )
+
+
+def _wait(operation: Operation, unprocessed: int, rounds: int) -> bool:
+    if operation.recording is not None:
+        operation.recording.unprocessed += unprocessed
+    return operation.pause(rounds)
+
+
+# Writes ---------------------------------------------------------------------------------------------------------------
+
+
+def batch_name(writes: Sequence[Write[Any]]) -> str:
+    """Return the name of the batch as an operation, by the semantic conventions for DynamoDB."""
+    kinds = {"DeleteItem" if write.verb == "delete" else "PutItem" for write in writes}
+    if len(kinds) != 1:
+        return "BATCH"
+    (kind,) = kinds
+    return kind if len(writes) == 1 else f"BATCH {kind}"
+
+
+def write_batch(operation: Operation, writes: Sequence[Write[M]]) -> list[M | None]:
+    """Send *writes* and return what each stored, in their order; ``None`` for deletes.
+
+    Of several unconditional writes of one item the last stays.
+
+    Raises:
+        OutcomeUnknown: Something was still unprocessed at the deadline, and the rest is applied. Repeat the batch.
+        DynamoError: A write that is sent by itself was refused; those before it are applied.
+    """
+    together: dict[_Identity, rq.PutItem | rq.DeleteItem] = {}
+    for write in writes:
+        main = write.main
+        if _travels(write) and isinstance(main, rq.PutItem | rq.DeleteItem):
+            together[_identity(main.item if isinstance(main, rq.PutItem) else main.key)] = main
+    for chunk in _chunks(list(together.values()), WRITE_CHUNK):
+        _write_chunk(operation, chunk)
+    return [_alone(operation, write) if not _travels(write) else write.model for write in writes]
+
+
+def _travels(write: Write[Any]) -> bool:
+    main = write.main
+    return not write.locks and isinstance(main, rq.PutItem | rq.DeleteItem) and main.condition is None
+
+
+def _alone(operation: Operation, write: Write[M]) -> M | None:
+    item = send_write(operation, write)
+    if write.model is not None or item is None or write.verb == "delete":
+        return write.model
+    return write.mapped.decode(item)
+
+
+def _write_chunk(operation: Operation, writes: tuple[rq.PutItem | rq.DeleteItem, ...]) -> None:
+    rounds = 0
+    left = writes
+    while left:
+        body = operation.execute(rq.BatchWriteItem(writes=_by_table(left))).body
+        left = _unprocessed(body, left)
+        rounds += 1
+        if left and not _wait(operation, len(left), rounds):
+            raise OutcomeUnknown(
+                f"{len(left)} entries of a batch were still unprocessed at the deadline; the rest is applied. Repeat it.",
+                engine_code="UnprocessedItems",
+            )
+
+
+def _by_table(
+    writes: Sequence[rq.PutItem | rq.DeleteItem],
+) -> Mapping[str, tuple[rq.PutItem | rq.DeleteItem, ...]]:
+    tables = dict.fromkeys(write.table for write in writes)
+    return {table: tuple(write for write in writes if write.table == table) for table in tables}
+
+
+def _unprocessed(
+    body: Mapping[str, Any], sent: tuple[rq.PutItem | rq.DeleteItem, ...]
+) -> tuple[rq.PutItem | rq.DeleteItem, ...]:
+    left = {
+        (table, *_identity(entry["PutRequest"]["Item"] if "PutRequest" in entry else entry["DeleteRequest"]["Key"]))
+        for table, entries in (body.get("UnprocessedItems") or {}).items()
+        for entry in entries
+    }
+    return tuple(
+        write
+        for write in sent
+        if (write.table, *_identity(write.item if isinstance(write, rq.PutItem) else write.key)) in left
+    )

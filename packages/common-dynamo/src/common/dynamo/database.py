@@ -1,0 +1,378 @@
+"""The database: tables, a wire to them, and a DAO for every entity type."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from random import SystemRandom
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, TypeVar, Unpack, cast
+
+from pydantic import BaseModel
+
+from common.dynamo.cost import unmetered
+from common.dynamo.entity_dao import DAO, Within
+from common.dynamo.entity_type import EntityType
+from common.dynamo.execution import DEFAULT_DEADLINE, Deadline, Executor, Operation, Pattern, Result
+from common.dynamo.first_use import TablesOnFirstUse
+from common.dynamo.hookspecs import ENTITY_TYPES, INTERCEPTORS
+from common.dynamo.interceptors import Interceptor, InterceptorChain
+from common.dynamo.paging import Cursors
+from common.dynamo.plan import Plan
+from common.dynamo.registry import Registered, check_entity_types
+from common.dynamo.requests import Request, TableDefinition
+from common.dynamo.tables import create_tables, table_definitions
+from common.dynamo.telemetry import SdkSpans, Telemetry, suppressed
+from common.dynamo.transaction import Transaction
+from common.dynamo.wire import Wire
+from common.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from common.core.plugins import Plugins
+    from common.dynamo.traffic import Traffic
+    from common.dynamo.wire.faults import FaultPlan
+
+__all__ = ["Database", "DatabaseOptions"]
+
+M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
+
+TABLES_DEADLINE: Final = 300.0
+"""Seconds that the making of tables may take."""
+
+
+class DatabaseOptions(TypedDict, total=False):
+    """What :meth:`Database.connect` and :meth:`Database.embedded` take alike."""
+
+    table: str
+    """The table of every group that *tables* does not name; ``app`` where nothing is said."""
+    tables: Mapping[str, str]
+    """Group of entity types to table."""
+    plugins: "Plugins | None"
+    """Loaded; brings entity types and interceptors, and is told of the database for its health checks."""
+    entity_types: Iterable[EntityType[Any]]
+    """The service's own, besides those of plugins."""
+    interceptors: Iterable[Interceptor]
+    """The service's own, before those of plugins."""
+    cursor_keys: Sequence[str | bytes]
+    """Secrets that sign page cursors, at least 16 bytes each: the current one, then those that still verify."""
+    deadline: float
+    """Seconds that a call may take where it does not say otherwise; 2 where nothing is said."""
+    sdk_spans: SdkSpans
+    """Which spans a call makes; see :data:`common.dynamo.telemetry.SdkSpans`."""
+    tracer_provider: Any
+    """Instead of OpenTelemetry's global one."""
+    meter_provider: Any
+    """Instead of OpenTelemetry's global one."""
+    clock: Callable[[], float]
+    """Epoch seconds; decides what has expired."""
+    monotonic: Callable[[], float]
+    """Seconds of a clock that never goes back; for deadlines."""
+    sleep: Callable[[float], None]
+    """Waits that many seconds between attempts."""
+    random: Callable[[], float]
+    """A number in [0, 1), for jitter and write ids; processes must not draw the same ones."""
+
+
+class Database:
+    """One or more tables on one engine. Thread-safe and fork-safe; a context manager that closes.
+
+    >>> from pydantic import BaseModel
+    >>> from common.dynamo import Database, EntityType, Key
+    >>> class Note(BaseModel):
+    ...     id: str
+    ...     text: str
+    >>> NOTE = EntityType(Note, "note", key=Key("NOTE#{id}", "NOTE"))
+    >>> with Database.embedded() as db:
+    ...     notes = db.dao(NOTE)
+    ...     _ = notes.create(Note(id="n1", text="remember"))
+    ...     notes.require("n1").text
+    'remember'
+    """
+
+    def __init__(self, wire: Wire, **options: Unpack[DatabaseOptions]) -> None:
+        """Use *wire*; :meth:`connect` and :meth:`embedded` choose one."""
+        self.clock = options.get("clock", time.time)
+        """Epoch seconds."""
+        self._table = options.get("table", "app")
+        self._tables = dict(options.get("tables", {}))
+        self._random = options.get("random", SystemRandom().random)
+        self._cursors = Cursors(options.get("cursor_keys", ()))
+        self._daos: dict[int, DAO[Any]] = {}
+        self._shared: dict[type, Any] = {}
+        self._lock = threading.RLock()
+        plugins = options.get("plugins")
+        self._registered = _registered(options.get("entity_types", ()), plugins)
+        check_entity_types(self._registered, self._tables, self._table)
+        monotonic = options.get("monotonic", time.monotonic)
+        telemetry = Telemetry(
+            wire,
+            sdk_spans=options.get("sdk_spans", "logical"),
+            tracer_provider=options.get("tracer_provider"),
+            meter_provider=options.get("meter_provider"),
+            clock=monotonic,
+        )
+        self._executor = Executor(
+            wire,
+            telemetry,
+            deadline=options.get("deadline", DEFAULT_DEADLINE),
+            interceptors=_interceptors(options.get("interceptors", ()), plugins),
+            monotonic=monotonic,
+            sleep=options.get("sleep", time.sleep),
+            random=self._random,
+        )
+        if plugins is not None:
+            _tell_health_checks(plugins, self)
+
+    @classmethod
+    def connect(
+        cls,
+        *,
+        session: Any = None,
+        client: Any = None,
+        endpoint_url: str | None = None,
+        region: str | None = None,
+        wire: "str | Wire" = "auto",
+        **options: Unpack[DatabaseOptions],
+    ) -> "Database":
+        """Connect to Amazon DynamoDB, or to whatever speaks its API. Nothing is sent before the first call.
+
+        Args:
+            session: A boto3 session; ``None`` for one that the environment configures.
+            client: Any boto3 DynamoDB client, instead of a session.
+            endpoint_url: A compatible endpoint; ``None`` for AWS.
+            region: Overrides the session's.
+            wire: ``auto``, ``boto``, or an object of the :class:`~common.dynamo.wire.Wire` protocol.
+            options: See :class:`DatabaseOptions`.
+
+        Raises:
+            ConfigurationError: There is no such wire, no region is known, or entity types cannot live together.
+            PluginLoadError: The same, where a plugin brought them.
+        """
+        options.setdefault("deadline", DEFAULT_DEADLINE)
+        chosen = _choose_wire(wire, session, client, endpoint_url, region, options["deadline"])
+        return cls(chosen, **options)
+
+    @classmethod
+    def embedded(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        fast: bool = False,
+        faults: "FaultPlan | None" = None,
+        **options: Unpack[DatabaseOptions],
+    ) -> "Database":
+        """Open a database in this process, on SQLite: no AWS, no server. Tables are made on first use.
+
+        Args:
+            path: A file, shared by processes and kept; ``None`` for memory.
+            fast: Answers before the disk has the write; a crash of the machine may take back the latest ones.
+            faults: Which calls meet which faults, for tests.
+            options: See :class:`DatabaseOptions`. A cursor key is made up where none is given.
+
+        Raises:
+            ConfigurationError: Entity types cannot live together, or the file is damaged, foreign or too new.
+        """
+        from common.dynamo.wire.embedded import EmbeddedWire
+
+        names = ("clock", "sleep", "random")
+        given = {name: options[name] for name in names if name in options}  # type: ignore[literal-required]
+        embedded = EmbeddedWire(path, fast=fast, faults=faults, **given)
+        options.setdefault("cursor_keys", (os.urandom(32),))
+        wire = TablesOnFirstUse(embedded, lambda: database._prepare())
+        database = cls(wire, **options)
+        return database
+
+    # Access
+
+    def dao(self, entity: EntityType[M]) -> DAO[M]:
+        """Return the DAO of *entity*; the same one each time.
+
+        A type that neither a plugin nor ``entity_types`` brought is taken in, as long as it goes with the others.
+
+        Raises:
+            ConfigurationError: The declaration of *entity* has faults, or it clashes with another type.
+        """
+        dao = self._daos.get(id(entity))
+        if dao is None:
+            with self._lock:
+                dao = self._daos.setdefault(id(entity), self._make_dao(entity))
+        return cast("DAO[M]", dao)
+
+    def _make_dao(self, entity: EntityType[M]) -> DAO[M]:
+        if not isinstance(entity, EntityType):
+            raise ConfigurationError(
+                f"A DAO belongs to an EntityType, not to a {type(entity).__name__}. A view is read-only: read it with "
+                "db.dao(view.of).view(key, view)."
+            )
+        if all(one.entity is not entity for one in self._registered):
+            registered = (*self._registered, Registered(entity))
+            check_entity_types(registered, self._tables, self._table)
+            self._refuse_late_index(entity)
+            self._registered = registered
+        plan = Plan(entity, entity.mapped, self.table_of(entity), self.clock, self.new_write_id)
+        return DAO(self._executor, plan, self._cursors)
+
+    def _refuse_late_index(self, entity: EntityType[Any]) -> None:
+        wire = self._executor.wire
+        if not isinstance(wire, TablesOnFirstUse) or not wire.ready:
+            return
+        table = next(each for each in self.table_definitions() if each.name == self.table_of(entity))
+        missing = {index.name for index in entity.indexes} - {index.name for index in table.indexes}
+        if missing:
+            raise ConfigurationError(
+                f"{entity.name} uses {', '.join(sorted(missing))}, and the table has been made without it. Give the type in "
+                "entity_types= when the database is opened."
+            )
+
+    def transaction(self, *, deadline: Within = None, pattern: Pattern | None = None) -> Transaction:
+        """Return a block whose writes are applied together, or not at all; see :class:`Transaction`.
+
+        Args:
+            deadline: Bounds the commit with all its attempts.
+            pattern: Names the commit in spans and metrics.
+        """
+        return Transaction(self._executor, self.new_write_id, deadline=deadline, pattern=pattern)
+
+    def execute(self, request: Request, pattern: Pattern, *, deadline: Within = None, resend: bool = True) -> Result:
+        """Execute one ready-made request as an operation; for DAOs that build their own.
+
+        Args:
+            request: Goes out as it is with every attempt.
+            pattern: Names the operation in spans and metrics.
+            deadline: Bounds all attempts together.
+            resend: Where false, a write is never sent again after an attempt whose outcome is unknown.
+
+        Raises:
+            ConditionFailed: A single write's condition did not hold; ``stored`` is the item itself.
+            TransactionCanceled: Some part of a transaction did not hold; ``reasons`` has one entry per part.
+            RequestRefused: The engine refused the request as such.
+            Unavailable: Certainly not applied; or a read that brought no answer in time.
+            OutcomeUnknown: The write may have been applied, or still may be.
+        """
+        return self._executor.execute(request, pattern, deadline=deadline, resend=resend)
+
+    def operation(self, pattern: Pattern, *tables: str, deadline: Within = None) -> Operation:
+        """Return a block of calls that are one access pattern: one span, one deadline, one cost.
+
+        Args:
+            pattern: Names the operation in spans and metrics.
+            tables: The physical tables that it touches.
+            deadline: Bounds all calls of the block together.
+        """
+        return self._executor.operation(pattern, *tables, deadline=deadline)
+
+    # Tables
+
+    def table_of(self, entity: EntityType[Any]) -> str:
+        """Return the name of the table that items of *entity* are in."""
+        return self._tables.get(entity.group, self._table)
+
+    def table_definitions(self) -> tuple[TableDefinition, ...]:
+        """Return the tables that the entity types need."""
+        return table_definitions((one.entity for one in self._registered), self._tables, self._table)
+
+    def create_tables(
+        self, *, stream: bool = False, tags: Mapping[str, str] | None = None, deadline: Within = TABLES_DEADLINE
+    ) -> None:
+        """Create the tables that are missing and wait until all of them can be used. A second call changes nothing.
+
+        Args:
+            stream: Whether new tables keep a stream of changes (new and old images).
+            tags: Of new tables.
+            deadline: Bounds everything together.
+
+        Raises:
+            ConfigurationError: A table exists and differs.
+            Unavailable: A table was not ready in time.
+            RequestRefused: The engine refused, such as for lack of permission.
+        """
+        within = self._executor.deadline(deadline)
+        create_tables(self._executor, self.table_definitions(), deadline=within, stream=stream, tags=tags)
+
+    def _prepare(self) -> None:
+        """Make the tables of an embedded database, unseen: it is no part of the call that comes first."""
+        with suppressed(), unmetered():
+            self.create_tables()
+
+    # What DAOs share
+
+    def deadline(self, given: Within = None) -> Deadline:
+        """Return *given* as a moment that several calls can share."""
+        return self._executor.deadline(given)
+
+    def new_write_id(self) -> str:
+        """Return an id that no other write has: 21 hex digits, 84 random bits."""
+        return f"{int(self._random() * 2**52):013x}{int(self._random() * 2**32):08x}"
+
+    def shared(self, kind: type[T], factory: Callable[[], T]) -> T:
+        """Return this database's one *kind*, made by *factory* when it is first asked for."""
+        found = self._shared.get(kind)
+        if found is None:
+            with self._lock:
+                found = self._shared.get(kind)
+                if found is None:
+                    found = self._shared[kind] = factory()
+        return cast("T", found)
+
+    def traffic(self) -> "Traffic":
+        """Return how the calls of the last 30 seconds went."""
+        return self._executor.telemetry.traffic.read()
+
+    # Life
+
+    @property
+    def wire(self) -> Wire:
+        """What carries requests: its name, endpoint, and why it was chosen."""
+        return self._executor.wire
+
+    def close(self) -> None:
+        """Release sockets, files and threads. The database is not used again."""
+        self._executor.wire.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Database {self._table!r} on the {self.wire.name} wire, {len(self._registered)} entity types>"
+
+
+def _choose_wire(
+    wire: "str | Wire", session: Any, client: Any, endpoint_url: str | None, region: str | None, deadline: float
+) -> Wire:
+    if not isinstance(wire, str):
+        return wire
+    if wire not in ("auto", "boto"):
+        raise ConfigurationError(f"There is no wire {wire!r}: give 'auto', 'boto', or a Wire object.")
+    # Importing boto3 takes longer than everything else here, and an embedded database never needs it.
+    from common.dynamo.wire.boto import BotoWire
+
+    if client is not None:
+        if session is not None or endpoint_url is not None or region is not None:
+            raise ConfigurationError("A client has session, endpoint and region of its own; give it alone.")
+        return BotoWire(client)
+    return BotoWire.build(session=session, endpoint_url=endpoint_url, region=region, timeout=deadline)
+
+
+def _registered(entity_types: Iterable[EntityType[Any]], plugins: "Plugins | None") -> tuple[Registered, ...]:
+    brought = () if plugins is None else plugins.contributions(ENTITY_TYPES)
+    given = [Registered(one.value, one.plugin, one.dist, one.version) for one in brought]
+    known = {id(one.entity) for one in given}
+    return (*given, *(Registered(entity) for entity in entity_types if id(entity) not in known))
+
+
+def _interceptors(own: Iterable[Interceptor], plugins: "Plugins | None") -> InterceptorChain:
+    return InterceptorChain((*own, *(() if plugins is None else plugins.results(INTERCEPTORS))))
+
+
+def _tell_health_checks(plugins: "Plugins", database: Database) -> None:
+    from common.dynamo.health import DatabaseCheck
+
+    for check in plugins.health_checks():
+        if isinstance(check, DatabaseCheck):
+            check.attach(database)

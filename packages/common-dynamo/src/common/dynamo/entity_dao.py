@@ -1,0 +1,408 @@
+"""The DAO that every entity type gets without a subclass: ``db.dao(INVOICE)``."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from pydantic import BaseModel
+
+from common.dynamo.batches import batch_name, read_batch, write_batch
+from common.dynamo.entity_type import Index, KeyValues, View
+from common.dynamo.exceptions import AlreadyExists, ConditionFailed, NotFound, UniqueViolation, VersionConflict
+from common.dynamo.execution import Deadline, Executor, Operation, Pattern
+from common.dynamo.locks import involved_fields
+from common.dynamo.paging import Cursors
+from common.dynamo.plan import ChangeCallback, Plan, StoredModelNeeded, Where
+from common.dynamo.queries import EntityQuery, build_query
+from common.dynamo.requests import GetItem, Item
+from common.dynamo.settlement import send_write
+from common.dynamo.writes import Write, has_expired
+
+__all__ = ["DAO"]
+
+M = TypeVar("M", bound=BaseModel)
+V = TypeVar("V")
+W = TypeVar("W")
+
+Within: TypeAlias = float | Deadline | None
+"""Seconds from now, or a moment, that bounds a call with all its attempts; ``None`` for the database's default."""
+
+
+class DAO(Generic[M]):
+    """Reads and writes the items of one entity type. Made by :meth:`Database.dao`; thread-safe.
+
+    Keys are tuples of the key fields' values in template order, or the bare value where there is one field. Expired items
+    are hidden everywhere. Models are never changed: what a write stored is returned as a new one.
+
+    Every method may raise, besides what it names:
+
+    - ``Unavailable``: no answer in time, or too much load; certainly not applied.
+    - ``OutcomeUnknown``: a write may have been applied, or still may be.
+    - ``InvalidInput``: a key or value cannot be stored as declared; nothing was sent.
+    - ``InvalidItem``: stored data does not fit the model.
+    - ``RequestRefused``: the engine refused the request as such.
+    """
+
+    def __init__(self, executor: Executor, plan: Plan[M], cursors: Cursors) -> None:
+        self.plan = plan
+        """Builds the requests; for transactions, batches and tests."""
+        self._executor = executor
+        self._cursors = cursors
+        self._patterns: dict[tuple[str, str], Pattern] = {}
+
+    def __repr__(self) -> str:
+        return f"<DAO of {self.plan.entity.name}>"
+
+    def _operation(self, method: str, operation: str, deadline: Within, *, batch_size: int | None = None) -> Operation:
+        pattern = self._pattern(method, operation)
+        return self._executor.operation(pattern, self.plan.table, deadline=deadline, batch_size=batch_size)
+
+    def _pattern(self, method: str, operation: str) -> Pattern:
+        pattern = self._patterns.get((method, operation))
+        if pattern is None:
+            pattern = Pattern(f"{self.plan.entity.model.__name__}.{method}", operation)
+            self._patterns[method, operation] = pattern
+        return pattern
+
+    # Reads
+
+    def get(
+        self, key: KeyValues, *, consistent: bool = True, include_expired: bool = False, deadline: Within = None
+    ) -> M | None:
+        """Return the item at *key*, or ``None``. One GetItem.
+
+        Args:
+            key: See the class.
+            consistent: Sees every write acknowledged before; costs twice an eventual read.
+            include_expired: Also gives an expired item that DynamoDB has not deleted yet.
+            deadline: Bounds all attempts together.
+        """
+        request = self.plan.get(key, consistent=consistent)
+        with self._operation("get", "GetItem", deadline) as operation:
+            item = operation.execute(request).body.get("Item")
+            return self._visible(item, include_expired=include_expired)
+
+    def require(
+        self, key: KeyValues, *, consistent: bool = True, include_expired: bool = False, deadline: Within = None
+    ) -> M:
+        """Same as :meth:`get`, but absence is an error.
+
+        Raises:
+            NotFound: There is no such item.
+        """
+        request = self.plan.get(key, consistent=consistent)
+        with self._operation("require", "GetItem", deadline) as operation:
+            found = self._visible(operation.execute(request).body.get("Item"), include_expired=include_expired)
+            if found is None:
+                raise NotFound(f"There is no such {self.plan.entity.name}.")
+            return found
+
+    def view(self, key: KeyValues, view: View[M, V], *, consistent: bool = True, deadline: Within = None) -> V | None:
+        """Return *view* of the item at *key*, or ``None``. One GetItem."""
+        request = self.plan.get(key, consistent=consistent)
+        with self._operation("view", "GetItem", deadline) as operation:
+            found = self._visible(operation.execute(request).body.get("Item"))
+            return None if found is None else view.read(found)
+
+    def views(
+        self, key: KeyValues, one: View[M, V], other: View[M, W], *, consistent: bool = True, deadline: Within = None
+    ) -> tuple[V, W] | None:
+        """Return two views of the item at *key*, made of one read, so that they agree; ``None`` without an item."""
+        request = self.plan.get(key, consistent=consistent)
+        with self._operation("views", "GetItem", deadline) as operation:
+            found = self._visible(operation.execute(request).body.get("Item"))
+            return None if found is None else (one.read(found), other.read(found))
+
+    def batch_get(
+        self,
+        keys: Iterable[KeyValues],
+        *,
+        consistent: bool = True,
+        include_expired: bool = False,
+        deadline: Within = None,
+    ) -> list[M | None]:
+        """Return a list as long as *keys*, in their order, ``None`` where no item exists.
+
+        Any number of keys; equal ones are read once. One BatchGetItem per 100, repeated while keys stay unprocessed.
+        """
+        wanted = [self.plan.mapped.item_key(key) for key in keys]
+        with self._operation("batch_get", "BatchGetItem", deadline) as operation:
+            items = read_batch(operation, self.plan.table, wanted, consistent=consistent)
+            return [self._visible(item, include_expired=include_expired) for item in items]
+
+    def query(self, index: Index | str | None = None, *, consistent: bool = False, **fields: Any) -> EntityQuery[M]:
+        """Return a query by *fields*: the partition key's, then the sort key's from the left.
+
+        Only items of this entity type are given, whatever else is in the partition.
+
+        Args:
+            index: Of the entity type; ``None`` for the table.
+            consistent: Refused on an index.
+            fields: Field to value.
+
+        Raises:
+            ConfigurationError: The fields are not the beginning of the key, or the index cannot be read so.
+        """
+        return build_query(
+            self.plan,
+            self._executor,
+            self._cursors,
+            self._pattern("query", "Query"),
+            index=index.name if isinstance(index, Index) else index,
+            consistent=consistent,
+            fields=fields,
+        )
+
+    def _visible(self, item: Item | None, *, include_expired: bool = False) -> M | None:
+        if item is None:
+            return None
+        plan = self.plan
+        if plan.entity.ttl is not None and not include_expired and has_expired(plan.mapped, item, plan.clock()):
+            return None
+        return plan.mapped.decode(item)
+
+    # Writes
+
+    def create(self, model: M, *, deadline: Within = None) -> M:
+        """Store *model*, which must be new; return it as stored (version 1, Decimals at their scale). One PutItem.
+
+        With unique fields, one transaction with a lock item per value.
+
+        Raises:
+            AlreadyExists: There is an item with this key; ``stored`` has it.
+            UniqueViolation: Another item owns the value of a unique field.
+        """
+        return self._send("create", self.plan.create(model), deadline)
+
+    def put(self, model: M, *, replace: bool = False, unlocked: bool = False, deadline: Within = None) -> M:
+        """Store the whole *model*, new or not; return it as stored. One UpdateItem, or PutItem.
+
+        Attributes that the model does not have stay as they are: what a newer program wrote outlives an older one.
+
+        Args:
+            model: With the version that was read, where the type has one; 0 must be new.
+            replace: Also removes attributes that the model does not have.
+            unlocked: Does not require the version, and adds 1 to whatever is stored.
+            deadline: Bounds all attempts together.
+
+        Raises:
+            VersionConflict: Another writer was faster; ``stored`` has what is there.
+            UniqueViolation: Another item owns the value of a unique field.
+        """
+        if not self.plan.entity.unique:
+            return self._send("put", self.plan.put(model, replace=replace, unlocked=unlocked), deadline)
+
+        def build(old: M | None) -> Write[M]:
+            seen = self.plan.version_of(model)
+            if old is None and seen and not unlocked:
+                raise VersionConflict(f"put {self.plan.entity.name}: the item has been deleted.", expected=seen)
+            return self.plan.put(model, replace=replace, unlocked=unlocked, old=old)
+
+        return self._send_with_stored("put", model, build, deadline)
+
+    def update(
+        self,
+        target: "KeyValues | M",
+        change: ChangeCallback[M],
+        *,
+        where: Where[M] | None = None,
+        known: Mapping[str, Any] | None = None,
+        expect: int | None = None,
+        unlocked: bool = False,
+        request_id: str | None = None,
+        deadline: Within = None,
+    ) -> M:
+        """Change an existing item; return it as it is afterwards. One UpdateItem.
+
+        Index keys are recomputed; where a change touches a part of one, the rest must be known.
+
+        Args:
+            target: The key; or the model as it was read: its version is required, and its fields are known.
+            change: A callback ``(change, it)`` that records what to do, or a ready-made update.
+            where: A callback ``it -> condition``, or a ready-made tree: must hold besides.
+            known: Stored values of other fields; each becomes a condition.
+            expect: The version that was seen.
+            unlocked: Does not require a version, and adds 1 to whatever is stored.
+            request_id: Sends the change as a transaction that the engine applies once for ten minutes, so that one which
+                is not idempotent (``change.add``) can be sent again after a lost answer. Costs twice the write units.
+            deadline: Bounds all attempts together.
+
+        Raises:
+            NotFound: There is no such item.
+            VersionConflict: Another writer was faster; ``stored`` has what is there.
+            ConditionFailed: *where* or *known* did not hold; ``stored`` has what is there.
+            UniqueViolation: Another item owns the value of a unique field.
+            ConfigurationError: A version, or a part of an index key, is missing.
+        """
+        plan = self.plan if request_id is None else replace(self.plan, new_write_id=_write_id_of(request_id))
+
+        def build(old: M | None) -> Write[M]:
+            return plan.update(target, change, where=where, known=known, expect=expect, unlocked=unlocked, old=old)
+
+        try:
+            write = build(None)
+        except StoredModelNeeded:
+            return self._send_with_stored("update", target, build, deadline, must_exist=True)
+        return self._send("update", write, deadline, token=None if request_id is None else _token_of(request_id, write))
+
+    def upsert(
+        self,
+        key: KeyValues,
+        change: ChangeCallback[M],
+        *,
+        default: M,
+        where: Where[M] | None = None,
+        unlocked: bool = False,
+        deadline: Within = None,
+    ) -> M:
+        """Change the item at *key*, or store *default* where there is none; return what is there afterwards.
+
+        The change is not applied to *default*, so no half item appears. One UpdateItem, and one PutItem more where there
+        was none.
+
+        Raises:
+            ConditionFailed: *where* did not hold for the item that is there.
+        """
+        within = self._executor.deadline(deadline)
+        while True:
+            try:
+                return self.update(key, change, where=where, unlocked=unlocked, deadline=within)
+            except NotFound:
+                pass
+            try:
+                return self.create(default, deadline=within)
+            except AlreadyExists:
+                continue
+
+    def delete(
+        self,
+        target: "KeyValues | M",
+        *,
+        where: Where[M] | None = None,
+        must_exist: bool = False,
+        expect: int | None = None,
+        unlocked: bool = False,
+        deadline: Within = None,
+    ) -> None:
+        """Delete an item; that it is absent is no error unless *must_exist* or *where* is given. One DeleteItem.
+
+        Args:
+            target: The key; or the model as it was read: then its version is required.
+            where: Must hold besides, for an item that is there.
+            must_exist: Whether absence is an error.
+            expect: The version that was seen.
+            unlocked: Does not require a version.
+            deadline: Bounds all attempts together.
+
+        Raises:
+            NotFound: There is no such item, and one was asked for.
+            VersionConflict: Another writer was faster.
+            ConditionFailed: *where* did not hold; ``stored`` has what is there.
+        """
+
+        def build(old: M | None) -> Write[M]:
+            return self.plan.delete(
+                target, where=where, must_exist=must_exist, expect=expect, unlocked=unlocked, old=old
+            )
+
+        try:
+            write = build(None)
+        except StoredModelNeeded:
+            self._delete_with_locks(target, build, deadline, must_exist=must_exist or where is not None)
+            return
+        with self._operation("delete", write.request().operation, deadline) as operation:
+            send_write(operation, write)
+
+    def batch_write(self, writes: Sequence[Write[M]], *, deadline: Within = None) -> list[M | None]:
+        """Send many writes made by :attr:`plan`; return what each stored, in their order, ``None`` for deletes.
+
+        Not atomic. Unconditional replacing puts and deletes travel in BatchWriteItem, 25 at a time; every other write is
+        sent by itself, with all its rules.
+
+        Raises:
+            OutcomeUnknown: Something was unprocessed at the deadline; the rest is applied. Repeat the batch.
+        """
+        size = len(writes) if len(writes) != 1 else None
+        with self._operation("batch_write", batch_name(writes), deadline, batch_size=size) as operation:
+            return write_batch(operation, writes)
+
+    # Sending
+
+    def _send(self, method: str, write: Write[M], deadline: Within, *, token: str | None = None) -> M:
+        sent_as = "TransactWriteItems" if token is not None or write.locks else write.main.operation
+        with self._operation(method, sent_as, deadline) as operation:
+            return self._stored(operation, write, send_write(operation, write, token=token))
+
+    def _stored(self, operation: Operation, write: Write[M], item: Item | None) -> M:
+        """Return the model after *write*: as planned, as the engine told, or, after a transaction, as it is read."""
+        if write.model is not None:
+            return write.model
+        if item is None:
+            request = GetItem(table=self.plan.table, key=write.key, consistent=True)
+            item = operation.execute(request).body.get("Item")
+        if item is None:
+            raise NotFound(f"{write.operation}: it was applied, and the item has been deleted since.")
+        return self.plan.mapped.decode(item)
+
+    def _send_with_stored(
+        self,
+        method: str,
+        target: Any,
+        build: Callable[[M | None], Write[M]],
+        deadline: Within,
+        *,
+        must_exist: bool = False,
+    ) -> M:
+        """Send a write that needs the stored model for its locks: read it, and again while others change them."""
+        with self._operation(method, "TransactWriteItems", deadline) as operation:
+            while True:
+                old = self._read_stored(operation, target)
+                if old is None and must_exist:
+                    raise NotFound(f"{method} {self.plan.entity.name}: there is no such item.")
+                try:
+                    write = build(old)
+                    return self._stored(operation, write, send_write(operation, write))
+                except ConditionFailed as failure:
+                    if not self._has_moved(old, failure):
+                        raise
+
+    def _delete_with_locks(
+        self, target: Any, build: Callable[[M | None], Write[M]], deadline: Within, *, must_exist: bool
+    ) -> None:
+        with self._operation("delete", "TransactWriteItems", deadline) as operation:
+            while True:
+                old = self._read_stored(operation, target)
+                if old is None:
+                    if must_exist:
+                        raise NotFound(f"delete {self.plan.entity.name}: there is no such item.")
+                    return
+                try:
+                    send_write(operation, build(old))
+                    return
+                except ConditionFailed as failure:
+                    if not self._has_moved(old, failure):
+                        raise
+
+    def _read_stored(self, operation: Operation, target: Any) -> M | None:
+        return self._visible(operation.execute(self.plan.get(target)).body.get("Item"))
+
+    def _has_moved(self, old: M | None, failure: ConditionFailed) -> bool:
+        """Tell whether a write failed only because unique fields were changed by somebody else since they were read."""
+        if isinstance(failure, VersionConflict | UniqueViolation):
+            return False
+        stored = failure.stored
+        if stored is None or old is None:
+            return stored is not old
+        return any(getattr(stored, name) != getattr(old, name) for name in involved_fields(self.plan.mapped))
+
+
+def _write_id_of(request_id: str) -> Callable[[], str]:
+    """Return a source of the one write id of *request_id*: the same bytes go out whenever the caller repeats it."""
+    digest = hashlib.sha256(request_id.encode()).hexdigest()[:26]
+    return lambda: digest
+
+
+def _token_of(request_id: str, write: Write[Any]) -> str:
+    """Return the ClientRequestToken of a write: of its request id and its content, at most 36 characters."""
+    return hashlib.sha256(f"{request_id}\0{write.main!r}".encode()).hexdigest()[:36]

@@ -1,0 +1,111 @@
+"""Health of the databases that the service has opened. The runner is part of common-observability."""
+
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from common.core.health import CheckContext, CheckSpec, Outcome, Status
+from common.dynamo.exceptions import DynamoError, RequestRefused
+from common.dynamo.execution import Pattern
+from common.dynamo.requests import DescribeTable, TableDefinition
+from common.dynamo.tables import table_faults
+from common.dynamo.traffic import Traffic
+
+if TYPE_CHECKING:
+    from common.dynamo.database import Database
+
+__all__ = ["DatabaseCheck", "TablesCheck", "TrafficCheck"]
+
+TABLES_TTL: Final = 60.0
+"""Seconds; the control plane is not polled more often."""
+WARN_FROM: Final = 0.05
+"""Ratio of failed calls, or of throttled attempts, that is worth a warning."""
+FAIL_FROM: Final = 0.5
+
+_DESCRIBE: Final = Pattern("Health.tables", "DescribeTable")
+
+
+class DatabaseCheck(ABC):
+    """A check of every database that it has been told of.
+
+    It is made before any database is opened, and finds them when it runs: ``Database.connect(plugins=...)`` attaches
+    itself, and so does start-up for every database that the service provides to its plugins.
+    """
+
+    def __init__(self, spec: CheckSpec) -> None:
+        self.spec: Final = spec
+        self._databases: weakref.WeakSet[Database] = weakref.WeakSet()
+
+    def attach(self, database: "Database") -> None:
+        """Look at *database* too, as long as it is in use."""
+        self._databases.add(database)
+
+    def check(self, ctx: CheckContext, /) -> Outcome:
+        """Return the worst of all databases; WARN ``not-connected`` while there is none."""
+        databases = tuple(self._databases)
+        if not databases:
+            return Outcome(Status.WARN, "not-connected")
+        return max(self.outcomes(databases, ctx), key=lambda outcome: outcome.status)
+
+    @abstractmethod
+    def outcomes(self, databases: "Iterable[Database]", ctx: CheckContext) -> Iterator[Outcome]:
+        """Walk over the outcome of each database."""
+
+
+class TablesCheck(DatabaseCheck):
+    """``dynamo.tables``: every table is active, its key and indexes as declared."""
+
+    def __init__(self, random: Callable[[], float]) -> None:
+        """Draw a ttl from 60 to 75 seconds, so that the processes of a service do not all ask at once."""
+        groups = frozenset({"startup"})
+        ttl = TABLES_TTL + 15.0 * random()
+        super().__init__(CheckSpec("dynamo.tables", groups, timeout=0.7, ttl=ttl, component_type="datastore"))
+
+    def outcomes(self, databases: "Iterable[Database]", ctx: CheckContext) -> Iterator[Outcome]:
+        for database in databases:
+            for definition in database.table_definitions():
+                yield _table_outcome(database, definition, ctx.remaining())
+
+
+def _table_outcome(database: "Database", definition: TableDefinition, seconds: float) -> Outcome:
+    try:
+        body = database.execute(DescribeTable(table=definition.name), _DESCRIBE, deadline=seconds).body
+    except RequestRefused as refused:
+        missing = refused.engine_code == "ResourceNotFoundException"
+        return Outcome(Status.FAIL, "table-missing" if missing else "refused", detail={"code": refused.engine_code})
+    except DynamoError as error:
+        return Outcome(Status.FAIL, error.code.replace("_", "-"))
+    table = body.get("Table", {})
+    if table.get("TableStatus", "ACTIVE") not in ("ACTIVE", "UPDATING"):
+        return Outcome(Status.FAIL, "table-not-active")
+    faults = table_faults(table, definition)
+    return Outcome(Status.FAIL, "table-differs", detail={"faults": "; ".join(faults)}) if faults else Outcome()
+
+
+class TrafficCheck(DatabaseCheck):
+    """``dynamo.traffic``: how the calls of the last 30 seconds went. Passive: it makes none of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            CheckSpec("dynamo.traffic", critical=False, component_type="datastore", measurement="errorRatio")
+        )
+
+    def outcomes(self, databases: "Iterable[Database]", ctx: CheckContext) -> Iterator[Outcome]:
+        for database in databases:
+            yield _traffic_outcome(database.traffic())
+
+
+def _traffic_outcome(traffic: Traffic) -> Outcome:
+    if traffic.calls == 0:
+        return Outcome(Status.PASS, "idle")
+    throttled = traffic.throttle_ratio > traffic.error_ratio
+    ratio = max(traffic.error_ratio, traffic.throttle_ratio)
+    detail: dict[str, str | int | float | bool] = {"calls": traffic.calls, "errors": traffic.errors}
+    detail["throttles"] = traffic.throttles
+    if traffic.failed_trace_id:
+        detail["trace_id"] = traffic.failed_trace_id
+    if ratio < WARN_FROM:
+        return Outcome(Status.PASS, observed=(ratio, "1"), detail=detail)
+    status = Status.FAIL if traffic.error_ratio >= FAIL_FROM else Status.WARN
+    return Outcome(status, "throttled" if throttled else "errors", (ratio, "1"), detail)

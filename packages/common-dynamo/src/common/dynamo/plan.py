@@ -1,0 +1,404 @@
+"""Building requests: pure, from an entity type, the clock and a source of write ids. Nothing here is sent.
+
+Every operation of a DAO is such a value first, so that a test compares requests without an engine::
+
+    invoices.plan.get(("t1", 7)) == GetItem(table="app", key=..., consistent=True)
+    invoices.plan.create(invoice).request()
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+from pydantic import BaseModel
+
+from common.dynamo import requests as rq
+from common.dynamo.changes import (
+    UNKNOWN,
+    Change,
+    Recorder,
+    assigned_fields,
+    index_changes,
+    is_repeatable,
+    record_change,
+    refuse_layer_fields,
+)
+from common.dynamo.entity_type import EntityType, KeyValues
+from common.dynamo.expressions import all_of, record_condition
+from common.dynamo.layout import EXPIRY_PATH, PARTITION, PARTITION_PATH, SORT, WRITE_ID, WRITE_ID_PATH
+from common.dynamo.locks import involved_fields, locks_of_change, locks_of_create, locks_of_delete
+from common.dynamo.mapping import Mapped
+from common.dynamo.requests import AttributeValue
+from common.dynamo.sizes import ITEM_LIMIT, item_size
+from common.dynamo.value_codec import NULL
+from common.dynamo.writes import Write
+from common.exceptions import ConfigurationError, InvalidInput
+
+__all__ = ["ChangeCallback", "Plan", "StoredModelNeeded", "Where"]
+
+M = TypeVar("M", bound=BaseModel)
+
+Where: TypeAlias = rq.Condition | Callable[[M], bool]
+"""A condition: recorded from a callback, or ready-made."""
+ChangeCallback: TypeAlias = rq.Update | Callable[[Change[M], M], None]
+"""A change: recorded from a callback, or ready-made."""
+
+
+class StoredModelNeeded(ConfigurationError):
+    """The locks of unique fields cannot be found without the stored model. A DAO's single calls read it by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(Generic[M]):
+    """Builds the requests of one entity type on one table."""
+
+    entity: EntityType[M]
+    mapped: Mapped[M]
+    table: str
+    clock: Callable[[], float]
+    """Epoch seconds."""
+    new_write_id: Callable[[], str]
+
+    def get(self, key: KeyValues, *, consistent: bool = True) -> rq.GetItem:
+        """Return the request that reads one item.
+
+        Raises:
+            InvalidInput: *key* is incomplete, empty, of other types or too wide.
+        """
+        return rq.GetItem(table=self.table, key=self.mapped.item_key(key), consistent=consistent)
+
+    # Whole models
+
+    def create(self, model: M) -> Write[M]:
+        """Return the write that stores *model*, which must be new. A version starts at 1.
+
+        Raises:
+            InvalidInput: *model* cannot be stored.
+        """
+        return self._put_new(model, "create")
+
+    def put(self, model: M, *, replace: bool = False, unlocked: bool = False, old: M | None = None) -> Write[M]:
+        """Return the write that stores the whole *model*, new or not.
+
+        Args:
+            model: With the version that was read; version 0 must be new.
+            replace: Also removes what other programs have stored in the item.
+            unlocked: Does not require the version, and adds 1 to whatever is stored.
+            old: What is stored now; a type with unique fields needs it to find their locks. Without it, *model* must
+                be new there.
+
+        Raises:
+            InvalidInput: *model* cannot be stored.
+            ConfigurationError: *replace* is missing with spread fields, or meets *unlocked*.
+        """
+        version = self.entity.version
+        self._check_put(replace=replace, unlocked=unlocked)
+        seen = None if unlocked else self.version_of(model)
+        if seen == 0 or (seen is None and self.entity.unique and old is None):
+            return self._put_new(model, "put")
+        if self.entity.unique and old is None:
+            raise StoredModelNeeded(
+                f"A put of {self.entity.name} may change a unique field: give what is stored in old=."
+            )
+        now, write_id = self.clock(), self.new_write_id()
+        row = vars(model) if version is None else {**vars(model), version: (seen or 0) + 1}
+        item = self._item(model, row, write_id)
+        conditions: list[rq.Condition | None] = []
+        if seen is not None:
+            conditions = [self._alive(now), self._version_is(seen)]
+        locks: tuple[Any, ...] = ()
+        if old is not None and self.entity.unique:
+            locks = locks_of_change(self.mapped, self.table, vars(old), row, now, write_id)
+            conditions += self._unchanged(involved_fields(self.mapped), vars(old))
+        condition = all_of(conditions)
+        counts = version is not None and unlocked
+        return Write(
+            verb="put",
+            mapped=self.mapped,
+            main=rq.PutItem(table=self.table, item=item, condition=condition)
+            if replace
+            else self._put_as_update(item, condition, counts=counts),
+            locks=locks,
+            write_id=write_id,
+            now=now,
+            expected=seen,
+            model=None if counts else self.mapped.read_back(item),
+        )
+
+    def version_of(self, model: M) -> int | None:
+        """Return the version that *model* carries; ``None`` for a type without one."""
+        return None if self.entity.version is None else int(getattr(model, self.entity.version))
+
+    def _check_put(self, *, replace: bool, unlocked: bool) -> None:
+        spreads = self.mapped.codec.spreads
+        if spreads and not replace:
+            raise ConfigurationError(
+                f"A put of {self.entity.name} cannot know which keys of {', '.join(spreads)} to remove. Use update, or "
+                "put(..., replace=True)."
+            )
+        if replace and unlocked and self.entity.version is not None:
+            raise ConfigurationError(
+                f"replace=True and unlocked=True exclude each other for {self.entity.name}: a replaced item has no "
+                "stored version to add to."
+            )
+
+    def _put_new(self, model: M, verb: Literal["create", "put"]) -> Write[M]:
+        now, write_id = self.clock(), self.new_write_id()
+        version = self.entity.version
+        row = vars(model) if version is None else {**vars(model), version: 1}
+        item = self._item(model, row, write_id)
+        return Write(
+            verb=verb,
+            mapped=self.mapped,
+            main=rq.PutItem(table=self.table, item=item, condition=self._absent(now)),
+            locks=locks_of_create(self.mapped, self.table, row, now, write_id) if self.entity.unique else (),
+            write_id=write_id,
+            now=now,
+            expected=0 if verb == "put" else None,
+            model=self.mapped.read_back(item),
+        )
+
+    def _item(self, model: M, row: Mapping[str, Any], write_id: str) -> dict[str, AttributeValue]:
+        if not isinstance(model, self.entity.model):
+            raise InvalidInput(f"{self.entity.name} stores {self.entity.model.__name__}, not {type(model).__name__}.")
+        item = self.mapped.encode_row(row)
+        item[WRITE_ID] = {"S": write_id}
+        if item_size(item) > ITEM_LIMIT:
+            raise InvalidInput(f"A {self.entity.name} is over {ITEM_LIMIT // 1024} KB, DynamoDB's limit for an item.")
+        return item
+
+    def _put_as_update(
+        self, item: Mapping[str, AttributeValue], condition: rq.Condition | None, *, counts: bool
+    ) -> rq.UpdateItem:
+        """Return the update that SETs what *item* has and REMOVEs what the model maps and *item* has not."""
+        version = self._version_path() if counts else None
+        key = {name: item[name] for name in (PARTITION, SORT)}
+        sets: list[tuple[rq.Path, rq.SetValue]] = [
+            (rq.Path((name,)), rq.Constant(value))
+            for name, value in item.items()
+            if name not in key and (version is None or name != version.parts[0])
+        ]
+        add: tuple[tuple[rq.Path, rq.Constant], ...] = ((version, rq.Constant({"N": "1"})),) if version else ()
+        update = rq.Update(set=tuple(sets), remove=self._absent_paths(item), add=add)
+        returns: rq.ReturnValues = "ALL_NEW" if counts else "NONE"
+        return rq.UpdateItem(table=self.table, key=key, update=update, condition=condition, returns=returns)
+
+    def _absent_paths(self, item: Mapping[str, AttributeValue]) -> tuple[rq.Path, ...]:
+        mapped = [plan.attribute for plan in self.mapped.codec.plans.values()]
+        indexed = [name for bound in self.mapped.indexes.values() for name in bound.names]
+        return tuple(rq.Path((name,)) for name in (*mapped, *indexed) if name not in item)
+
+    # Changes
+
+    def update(
+        self,
+        target: "KeyValues | M",
+        change: ChangeCallback[M],
+        *,
+        where: Where[M] | None = None,
+        known: Mapping[str, Any] | None = None,
+        expect: int | None = None,
+        unlocked: bool = False,
+        old: M | None = None,
+    ) -> Write[M]:
+        """Return the write that changes an existing item; see :meth:`common.dynamo.DAO.update`.
+
+        Args:
+            target: Its key, or the model as it was read: then its version is required, and its fields are known.
+            change: What to do.
+            where: What must hold besides.
+            known: Stored values of fields that index keys are made of; each becomes a condition.
+            expect: The version that was seen.
+            unlocked: Does not require a version, and adds 1 to whatever is stored.
+            old: What is stored now, where the change concerns unique fields.
+
+        Raises:
+            InvalidInput: A value does not fit, or nothing is changed.
+            ConfigurationError: A version, or a part of an index key or lock, is missing; or the change touches what
+                only the layer writes.
+        """
+        now, write_id = self.clock(), self.new_write_id()
+        seen = self._seen(target, known, expect, guarded=where is not None or unlocked, unlocked=unlocked)
+        row = {**self.mapped.row(target), **(known or {})}
+        update = record_change(self.mapped, change, row)
+        refuse_layer_fields(self.mapped, update)
+        assigned = assigned_fields(self.mapped, update)
+        indexed = index_changes(self.mapped, assigned, row)
+        locks, guards = self._changed_locks(target, assigned, old, now, write_id)
+        conditions = [
+            self._alive(now),
+            None if seen is None else self._version_is(seen),
+            *self._unchanged(indexed.used | (known or {}).keys() | guards, {**row, **(vars(old) if old else {})}),
+            None if where is None else record_condition(Recorder(self.mapped), where),
+        ]
+        return Write(
+            verb="update",
+            mapped=self.mapped,
+            main=rq.UpdateItem(
+                table=self.table,
+                key=self.mapped.item_key(target),
+                update=self._completed(update, indexed.set, indexed.remove, seen, write_id),
+                condition=all_of(conditions),
+                returns="ALL_NEW",
+            ),
+            locks=locks,
+            write_id=write_id,
+            now=now,
+            repeatable=seen is not None or is_repeatable(update),
+            expected=seen,
+        )
+
+    def _completed(
+        self,
+        update: rq.Update,
+        index_sets: tuple[tuple[rq.Path, rq.SetValue], ...],
+        index_removes: tuple[rq.Path, ...],
+        seen: int | None,
+        write_id: str,
+    ) -> rq.Update:
+        stamped: tuple[tuple[rq.Path, rq.SetValue], ...] = ((WRITE_ID_PATH, rq.Constant({"S": write_id})),)
+        added = update.add
+        if seen is not None:
+            stamped += ((self._version_path(), rq.Constant({"N": str(seen + 1)})),)
+        elif self.entity.version is not None:
+            added += ((self._version_path(), rq.Constant({"N": "1"})),)
+        return rq.Update((*update.set, *index_sets, *stamped), (*update.remove, *index_removes), added, update.delete)
+
+    def _changed_locks(
+        self, target: Any, assigned: Mapping[str, Any], old: M | None, now: float, write_id: str
+    ) -> tuple[tuple[Any, ...], frozenset[str]]:
+        """Return the locks of a change and the fields whose old values must still be there."""
+        concerned = involved_fields(self.mapped) & assigned.keys()
+        if not concerned:
+            return (), frozenset()
+        if old is None and isinstance(target, self.entity.model):
+            old = target
+        if old is None or any(assigned[name] is UNKNOWN for name in concerned):
+            raise StoredModelNeeded(
+                f"This update of {self.entity.name} changes {', '.join(sorted(concerned))}, which concerns the lock of a "
+                "unique field. Give the model as it was read instead of its key, and assign plain values."
+            )
+        before = vars(old)
+        locks = locks_of_change(self.mapped, self.table, before, {**before, **assigned}, now, write_id)
+        return locks, involved_fields(self.mapped) if locks else frozenset()
+
+    def delete(
+        self,
+        target: "KeyValues | M",
+        *,
+        where: Where[M] | None = None,
+        must_exist: bool = False,
+        expect: int | None = None,
+        unlocked: bool = False,
+        old: M | None = None,
+    ) -> Write[M]:
+        """Return the write that deletes an item; see :meth:`common.dynamo.DAO.delete`.
+
+        Args:
+            target: Its key, or the model as it was read: then its version is required.
+            where: What must hold besides; then the item must exist.
+            must_exist: Whether absence is an error.
+            expect: The version that was seen.
+            unlocked: Does not require a version.
+            old: What is stored now, where the type has unique fields.
+
+        Raises:
+            InvalidInput: The key is incomplete or a value does not fit.
+            ConfigurationError: A version or the stored model is missing.
+        """
+        now = self.clock()
+        guarded = unlocked or where is not None
+        seen = self._seen(target, None, expect, guarded=guarded, unlocked=unlocked)
+        stored = target if isinstance(target, self.entity.model) else old
+        guards: list[rq.Condition | None] = [None if seen is None else self._version_is(seen)]
+        locks: tuple[Any, ...] = ()
+        if self.entity.unique:
+            if stored is None:
+                raise StoredModelNeeded(
+                    f"A delete of {self.entity.name} gives back the locks of unique fields: give the model as it was read."
+                )
+            locks = locks_of_delete(self.mapped, self.table, vars(stored))
+            guards += self._unchanged(involved_fields(self.mapped), vars(stored))
+        condition = all_of(guards)
+        if must_exist or where is not None:
+            asked = None if where is None else record_condition(Recorder(self.mapped), where)
+            condition = all_of([self._alive(now), condition, asked])
+        elif condition is not None:
+            condition = rq.Or((rq.NotExists(PARTITION_PATH), condition))
+        return Write(
+            verb="delete",
+            mapped=self.mapped,
+            main=rq.DeleteItem(table=self.table, key=self.mapped.item_key(target), condition=condition),
+            locks=locks,
+            write_id=self.new_write_id(),
+            now=now,
+            expected=seen,
+        )
+
+    def check(self, key: KeyValues, where: Where[M] | None = None, *, absent: bool = False) -> Write[M]:
+        """Return the check, for a transaction, that an item exists and *where* holds, or that it is *absent*."""
+        now = self.clock()
+        asked = None if where is None else record_condition(Recorder(self.mapped), where)
+        condition = self._absent(now) if absent else all_of([self._alive(now), asked])
+        assert condition is not None  # noqa: S101 - existence is always asked for
+        return Write(
+            verb="check",
+            mapped=self.mapped,
+            main=rq.ConditionCheck(table=self.table, key=self.mapped.item_key(key), condition=condition),
+            write_id=self.new_write_id(),
+            now=now,
+        )
+
+    # Conditions
+
+    def _seen(
+        self, target: Any, known: Mapping[str, Any] | None, expect: int | None, *, guarded: bool, unlocked: bool
+    ) -> int | None:
+        """Return the version that the change requires; ``None`` where it requires none."""
+        version = self.entity.version
+        if version is None or unlocked:
+            return None
+        if expect is None and isinstance(target, self.entity.model):
+            expect = self.version_of(target)
+        if expect is None and known is not None:
+            expect = known.get(version)
+        if expect is None and not guarded:
+            raise ConfigurationError(
+                f"{self.entity.name} has a version, and this change does not say which one it has seen. Give the model as "
+                "it was read instead of its key, or expect=, or where=; unlocked=True is the explicit exception."
+            )
+        return expect
+
+    def _absent(self, now: float) -> rq.Condition:
+        absent = rq.NotExists(PARTITION_PATH)
+        return absent if self.entity.ttl is None else rq.Or((absent, rq.Compare("<=", EXPIRY_PATH, _seconds(now))))
+
+    def _alive(self, now: float) -> rq.Condition:
+        exists = rq.Exists(PARTITION_PATH)
+        if self.entity.ttl is None:
+            return exists
+        unexpired = rq.Or((rq.NotExists(EXPIRY_PATH), rq.Compare(">", EXPIRY_PATH, _seconds(now))))
+        return rq.And((exists, unexpired))
+
+    def _version_is(self, version: int) -> rq.Condition:
+        return rq.Compare("=", self._version_path(), rq.Constant({"N": str(version)}))
+
+    def _version_path(self) -> rq.Path:
+        assert self.entity.version is not None  # noqa: S101 - only asked for with a version
+        return rq.Path((self.mapped.codec.plans[self.entity.version].attribute,))
+
+    def _unchanged(self, fields: Iterable[str], row: Mapping[str, Any]) -> list[rq.Condition | None]:
+        """Return the conditions that *fields* are stored as in *row*; the version has a condition of its own."""
+        conditions: list[rq.Condition | None] = []
+        for name in sorted(set(fields) - {self.entity.version} - set(self.mapped.key.fields)):
+            path = self.mapped.path(name)
+            stored = self.mapped.encode_field(name, row[name])
+            if stored is NULL and not self.mapped.codec.plans[name].keeps_null:
+                conditions.append(rq.NotExists(path))
+            else:
+                conditions.append(rq.Compare("=", path, rq.Constant(stored)))
+        return conditions
+
+
+def _seconds(now: float) -> rq.Constant:
+    return rq.Constant({"N": str(int(now))})

@@ -1,0 +1,51 @@
+"""common-dynamo's own plugin: entity types, health checks and commands, by the hooks that strangers use."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from common.core.commands import CliCommand
+from common.core.health import HealthCheck
+from common.core.lifecycle import App
+from common.core.markers import hookimpl
+from common.core.settings import Settings
+from common.dynamo.entity_type import EntityType
+
+# What only some services need is imported where it is used, so that loading plugins stays quick.
+
+
+@hookimpl
+def common_entity_types() -> Iterable[EntityType[Any]]:
+    """Contribute the entity types of users, accounts, orders and assets."""
+    from common.dynamo.dao.ledger_types import LEDGER_ENTITY_TYPES
+
+    return LEDGER_ENTITY_TYPES
+
+
+@hookimpl
+def common_health_checks(settings: Settings) -> Iterable[HealthCheck]:
+    """Contribute ``dynamo.tables`` and ``dynamo.traffic``."""
+    from random import random
+
+    from common.dynamo.health import TablesCheck, TrafficCheck
+
+    return (TablesCheck(random), TrafficCheck())
+
+
+@hookimpl
+def common_startup(app: App) -> None:
+    """Tell the health checks of every database that the service provides."""
+    from common.dynamo.database import Database
+    from common.dynamo.health import DatabaseCheck
+
+    for check in app.plugins.health_checks():
+        if isinstance(check, DatabaseCheck):
+            for database in app.provided(Database):
+                check.attach(database)
+
+
+@hookimpl
+def common_cli_commands() -> Iterable[CliCommand]:
+    """Contribute ``common dynamo tables create``."""
+    from common.dynamo.commands import COMMANDS
+
+    return COMMANDS

@@ -1,0 +1,142 @@
+"""Tables made of entity types: their definition, and bringing them into being."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from common.dynamo.entity_type import EntityType
+from common.dynamo.exceptions import RequestRefused, Unavailable
+from common.dynamo.execution import Deadline, Executor, Pattern
+from common.dynamo.layout import EXPIRY, PARTITION, SORT, index_attributes
+from common.dynamo.requests import (
+    CreateTable,
+    DescribeTable,
+    DescribeTimeToLive,
+    IndexDefinition,
+    KeySchema,
+    Request,
+    TableDefinition,
+    UpdateTimeToLive,
+)
+from common.exceptions import ConfigurationError
+
+__all__ = ["create_tables", "table_definitions", "table_faults"]
+
+_POLL: Final = 1.0
+"""Seconds between two looks at a table that is being made."""
+
+
+def table_definitions(
+    entity_types: Iterable[EntityType[Any]], tables: Mapping[str, str], default: str
+) -> tuple[TableDefinition, ...]:
+    """Return the tables that *entity_types* need: text keys, an index per slot in use, TTL on ``_x``, on-demand capacity.
+
+    Args:
+        entity_types: All types of the service.
+        tables: Group to table name.
+        default: The table of every other group; defined even if no type is in it.
+    """
+    slots: dict[str, dict[str, IndexDefinition]] = {default: {}}
+    for entity in entity_types:
+        indexes = slots.setdefault(tables.get(entity.group, default), {})
+        for index in entity.indexes:
+            partition, sort = index_attributes(index.name)
+            indexes[index.name] = IndexDefinition(index.name, KeySchema(partition, sort), index.projection)
+    return tuple(
+        TableDefinition(
+            name=name,
+            key=KeySchema(PARTITION, SORT),
+            indexes=tuple(indexes[slot] for slot in sorted(indexes)),
+            ttl_attribute=EXPIRY,
+        )
+        for name, indexes in sorted(slots.items())
+    )
+
+
+def create_tables(
+    executor: Executor,
+    definitions: Sequence[TableDefinition],
+    *,
+    deadline: Deadline,
+    stream: bool = False,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """Create what is missing of *definitions* and wait until all of it can be used. A table that exists is left alone.
+
+    Raises:
+        ConfigurationError: A table exists and differs from its definition.
+        Unavailable: A table was not ready at the deadline.
+        RequestRefused: The engine refused, such as for lack of permission.
+    """
+    for definition in definitions:
+        wanted = replace(definition, stream=stream, tags=dict(tags or {}))
+        _create_if_missing(executor, wanted, deadline)
+        faults = table_faults(_active(executor, definition.name, deadline), definition)
+        if faults:
+            raise ConfigurationError(
+                f"Table {definition.name!r} exists and differs: {'; '.join(faults)}. Nothing was changed; bring the table "
+                "into line, or take another name."
+            )
+        _switch_ttl_on(executor, definition, deadline)
+
+
+def _create_if_missing(executor: Executor, definition: TableDefinition, deadline: Deadline) -> None:
+    try:
+        _call(executor, CreateTable(definition=definition), deadline)
+    except RequestRefused as refused:
+        if refused.engine_code != "ResourceInUseException":
+            raise
+
+
+def _call(executor: Executor, request: Request, deadline: Deadline) -> Mapping[str, Any]:
+    pattern = Pattern("Database.create_tables", request.operation)
+    return executor.execute(request, pattern, deadline=deadline).body
+
+
+def _active(executor: Executor, name: str, deadline: Deadline) -> Mapping[str, Any]:
+    while True:
+        table: Mapping[str, Any] = _call(executor, DescribeTable(table=name), deadline).get("Table", {})
+        parts = [table, *table.get("GlobalSecondaryIndexes", ())]
+        states = {part.get("TableStatus") or part.get("IndexStatus") or "ACTIVE" for part in parts}
+        if states == {"ACTIVE"}:
+            return table
+        if deadline.remaining() <= _POLL:
+            raise Unavailable(f"Table {name!r} was still {'/'.join(sorted(states))} at the deadline. Call it again.")
+        executor.sleep(_POLL)
+
+
+def _switch_ttl_on(executor: Executor, definition: TableDefinition, deadline: Deadline) -> None:
+    if definition.ttl_attribute is None:
+        return
+    body = _call(executor, DescribeTimeToLive(table=definition.name), deadline)
+    if body.get("TimeToLiveDescription", {}).get("TimeToLiveStatus") in ("ENABLED", "ENABLING"):
+        return
+    _call(executor, UpdateTimeToLive(table=definition.name, attribute=definition.ttl_attribute), deadline)
+
+
+def table_faults(described: Mapping[str, Any], definition: TableDefinition) -> list[str]:
+    """Return in what a table, as DescribeTable gives it, falls short of *definition*; empty when it can be used."""
+    faults = []
+    types = {each["AttributeName"]: each["AttributeType"] for each in described.get("AttributeDefinitions", ())}
+    if not _same_key(described, definition.key, types):
+        faults.append("its key is another")
+    indexes = {each["IndexName"]: each for each in described.get("GlobalSecondaryIndexes", ())}
+    for index in definition.indexes:
+        found = indexes.get(index.name)
+        if found is None:
+            faults.append(f"index {index.name} is missing")
+        elif not _same_key(found, index.key, types):
+            faults.append(f"the key of index {index.name} is another")
+        elif found.get("Projection", {}).get("ProjectionType") != index.projection:
+            faults.append(f"the projection of index {index.name} is another")
+    return faults
+
+
+def _same_key(described: Mapping[str, Any], key: KeySchema, types: Mapping[str, str]) -> bool:
+    found = {
+        (each["AttributeName"], each["KeyType"], types.get(each["AttributeName"])) for each in described["KeySchema"]
+    }
+    wanted = {(key.partition, "HASH", key.partition_type)}
+    if key.sort is not None:
+        wanted.add((key.sort, "RANGE", key.sort_type))
+    return found == wanted

@@ -1,0 +1,372 @@
+"""The one place that knows OpenTelemetry (the API alone): one span and a few metric records per operation.
+
+Names and values follow the semantic conventions v1.44.0 (database client spans, DynamoDB); own names begin with
+``common.dynamo.``. No key, attribute value, exception text, ARN or cursor is ever written.
+
+Without an SDK every instrument is a no-op. Tracer and instruments may be obtained before an SDK is set up and work after.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from typing import Any, Final, Literal, TypeAlias, TypeVar
+
+from opentelemetry import context as otel_context
+from opentelemetry import metrics, trace
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
+
+from common.dynamo.cost import NOTHING, Cost
+from common.dynamo.exceptions import OutcomeUnknown, RequestRefused, Unavailable
+from common.dynamo.requests import Query, Request, Scan
+from common.dynamo.span_attributes import canceled_items, merge_capacity, request_attributes, written_capacity
+from common.dynamo.traffic import TrafficWindow
+from common.dynamo.wire import Answer, Wire, WireFailure
+
+__all__ = ["Recording", "SdkSpans", "Telemetry"]
+
+SCOPE: Final = "common.dynamo"
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
+SYSTEM: Final = "aws.dynamodb"
+
+SdkSpans: TypeAlias = Literal["logical", "nested", "off"]
+"""Which spans a call makes: the DAO's alone; the DAO's and those of botocore's instrumentation; the latter alone."""
+
+AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+
+_DURATION_BUCKETS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
+_CAPACITY_BUCKETS: Final = (0.5, 1, 2, 5, 10, 25, 50, 100, 400, 1000)
+_THROTTLES: Final = frozenset(
+    {"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded", "Throttling"}
+)
+_NO_ANSWER: Final = frozenset({"NotSent", "AnswerLost", "DeadlineExceeded", ""})
+
+
+@cache
+def _version() -> str:
+    return metadata.version("common-dynamo")
+
+
+def _suppression_key() -> str:
+    # Private, and the only way to tell instrumentations of libraries below us to stay silent.
+    return otel_context._SUPPRESS_INSTRUMENTATION_KEY
+
+
+@dataclass(frozen=True, slots=True)
+class _Static:
+    """What is known of an operation before it starts; built once per pattern and tables."""
+
+    span_name: str
+    start: Mapping[str, str | int]
+    """The attributes that samplers may see."""
+    metric: Mapping[str, str | int]
+    reads: Mapping[str, str | int]
+    """Of the capacity records."""
+    writes: Mapping[str, str | int]
+    counters: Mapping[str, str | int]
+    tables: tuple[str, ...]
+
+
+class Telemetry:
+    """Spans, metrics and the traffic window of one database."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        *,
+        sdk_spans: SdkSpans = "logical",
+        tracer_provider: trace.TracerProvider | None = None,
+        meter_provider: metrics.MeterProvider | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare instruments.
+
+        Args:
+            wire: Tells endpoint and region, and whether there is an SDK below whose instrumentation must stay silent.
+            sdk_spans: Which spans a call makes.
+            tracer_provider: Instead of the process's own.
+            meter_provider: Instead of the process's own.
+            clock: Monotonic seconds, for durations and the traffic window.
+        """
+        self.clock = clock
+        self.traffic = TrafficWindow(clock)
+        self._has_sdk = wire.name == "boto"
+        self._spans = sdk_spans
+        self._kind = SpanKind.INTERNAL if sdk_spans == "nested" and self._has_sdk else SpanKind.CLIENT
+        self._wire = wire
+        self._statics: dict[tuple[str, str, tuple[str, ...]], _Static] = {}
+        self._tracer = trace.get_tracer(SCOPE, _version(), tracer_provider, SCHEMA_URL)
+        self.instruments = _Instruments(metrics.get_meter(SCOPE, _version(), meter_provider, SCHEMA_URL))
+
+    def sending(self, send: AnyFunction) -> AnyFunction:
+        """Return *send*, or *send* with instrumentation below it silenced, where there is any and this is wanted."""
+        if not self._has_sdk or self._spans != "logical":
+            return send
+
+        def silenced(*arguments: Any) -> Any:
+            with suppressed():
+                return send(*arguments)
+
+        return silenced  # type: ignore[return-value]  # it takes and returns what *send* does
+
+    def start(
+        self, name: str, operation: str, tables: tuple[str, ...], *, batch_size: int | None = None
+    ) -> "Recording | None":
+        """Begin an operation: its span is current until :meth:`Recording.end`.
+
+        Returns:
+            ``None`` under the suppression key: nothing of the operation is recorded.
+        """
+        if otel_context.get_value(_suppression_key()):
+            return None
+        key = (name, operation, tables)
+        static = self._statics.get(key)
+        if static is None:
+            static = self._statics[key] = self._static(name, operation, tables)
+        span: Span = INVALID_SPAN
+        token = None
+        if self._spans != "off":
+            span = self._tracer.start_span(static.span_name, kind=self._kind, attributes=static.start)
+            token = otel_context.attach(trace.set_span_in_context(span))
+        return Recording(self, static, span, token, batch_size)
+
+    def _static(self, name: str, operation: str, tables: tuple[str, ...]) -> _Static:
+        start: dict[str, str | int] = {"db.system.name": SYSTEM, "db.operation.name": operation}
+        if len(tables) == 1:
+            start["db.collection.name"] = tables[0]
+        counters = dict(start)
+        if name:
+            start["db.query.summary"] = name
+        endpoint = self._wire.endpoint
+        if endpoint is not None:
+            start["server.address"] = endpoint[0]
+            if endpoint[1] != 443:
+                start["server.port"] = endpoint[1]
+        capacity = {key: value for key, value in start.items() if not key.startswith("server.")}
+        return _Static(
+            name or " ".join([operation, *tables[:1]] if len(tables) == 1 else [operation]),
+            start,
+            start,
+            {**capacity, "common.dynamo.capacity.type": "read"},
+            {**capacity, "common.dynamo.capacity.type": "write"},
+            counters,
+            tables,
+        )
+
+    @property
+    def region(self) -> str | None:
+        """Where the engine is, for spans."""
+        return self._wire.region
+
+
+@contextmanager
+def suppressed() -> Iterator[None]:
+    """Record nothing of the block: no span, no metric, no entry in the traffic window."""
+    token = otel_context.attach(otel_context.set_value(_suppression_key(), True))
+    try:
+        yield
+    finally:
+        otel_context.detach(token)
+
+
+class _Instruments:
+    """The instruments of 2.4, by the names they are known under."""
+
+    def __init__(self, meter: metrics.Meter) -> None:
+        self.duration = meter.create_histogram(
+            "db.client.operation.duration",
+            "s",
+            "Duration of database client operations.",
+            explicit_bucket_boundaries_advisory=_DURATION_BUCKETS,
+        )
+        self.capacity = meter.create_histogram(
+            "common.dynamo.client.consumed_capacity",
+            "{capacity_unit}",
+            "Capacity units that an operation consumed.",
+            explicit_bucket_boundaries_advisory=_CAPACITY_BUCKETS,
+        )
+        own = "common.dynamo.client."
+        self.retries = meter.create_counter(f"{own}retries", "{retry}", "Attempts after the first.")
+        self.unprocessed = meter.create_counter(f"{own}unprocessed_items", "{item}", "Batch entries sent again.")
+        self.pages = meter.create_counter(f"{own}pages", "{page}", "Pages of reads that took more than one.")
+        self.unknown = meter.create_counter(f"{own}unknown_outcomes", "{operation}", "Writes that may or may not be.")
+        self.cancellations = meter.create_counter(
+            f"{own}transaction.cancellations", "{item}", "Items that a transaction was cancelled for."
+        )
+
+
+class Recording:
+    """One operation on its way. The execution tells it what happens; :meth:`end` writes it down."""
+
+    __slots__ = (
+        "_attempts",
+        "_batch_size",
+        "_calls",
+        "_canceled",
+        "_capacity",
+        "_cause",
+        "_code",
+        "_cost",
+        "_first",
+        "_last",
+        "_pages",
+        "_recording",
+        "_retries",
+        "_rows",
+        "_span",
+        "_started",
+        "_static",
+        "_telemetry",
+        "_throttles",
+        "_token",
+        "page_index",
+        "unprocessed",
+    )
+
+    def __init__(self, telemetry: Telemetry, static: _Static, span: Span, token: Any, batch_size: int | None) -> None:
+        self._telemetry = telemetry
+        self._static = static
+        self._span = span
+        self._token = token
+        self._recording = span.is_recording()
+        self._started = telemetry.clock()
+        self._batch_size = batch_size
+        self._first: Request | None = None
+        self._last: Answer | None = None
+        self._cost = NOTHING
+        self._calls = self._pages = self._attempts = self._retries = self._throttles = 0
+        self._rows = [0, 0]
+        self._code = ""
+        self._cause: BaseException | None = None
+        self._canceled: list[str] = []
+        self._capacity: dict[str, dict[str, Any]] = {}
+        self.page_index: int | None = None
+        """Of a page that is an operation of its own, from 0."""
+        self.unprocessed = 0
+        """Batch entries that the engine left for another round, summed."""
+
+    def answered(self, request: Request, answer: Answer, cost: Cost, retries: int) -> None:
+        """Note a call that succeeded, after *retries* further attempts."""
+        self._called(request, retries)
+        self._last = answer
+        self._code, self._cause = "", None
+        self._cost += cost
+        if isinstance(request, Query | Scan):
+            self._pages += 1
+            self._rows[0] += answer.body.get("Count", 0)
+            self._rows[1] += answer.body.get("ScannedCount", 0)
+        if self._recording:
+            merge_capacity(self._capacity, answer.body.get("ConsumedCapacity"))
+
+    def failed(self, outcome: Answer | WireFailure, code: str) -> None:
+        """Note an attempt that failed; another one may follow."""
+        self._code = code
+        self._throttles += code in _THROTTLES
+        if isinstance(outcome, WireFailure):
+            self._cause = outcome.__cause__ or outcome
+            return
+        self._cause = None
+        self._last = outcome
+        self._canceled += canceled_items(outcome.body)
+
+    def gave_up(self, request: Request, retries: int) -> None:
+        """Note a call that failed for good, after *retries* further attempts."""
+        self._called(request, retries)
+
+    def _called(self, request: Request, retries: int) -> None:
+        self._first = self._first or request
+        self._calls += 1
+        self._retries += retries
+        self._attempts += retries + 1
+
+    def end(self, error: BaseException | None) -> None:
+        """Write down what happened and make the outer span current again.
+
+        Args:
+            error: What leaves the operation; ``None`` where it succeeded or its caller handled the failure.
+        """
+        seconds = self._telemetry.clock() - self._started
+        failure = self._failure(error) if error is not None else {}
+        if self._recording:
+            self._describe(failure)
+        self._measure(seconds, failure)
+        if isinstance(error, OutcomeUnknown):
+            self._telemetry.instruments.unknown.add(1, self._static.counters)
+        trace_id = self._span.get_span_context().trace_id
+        self._telemetry.traffic.count(
+            error=isinstance(error, Unavailable | OutcomeUnknown | RequestRefused),
+            attempts=self._attempts,
+            throttles=self._throttles,
+            trace_id=f"{trace_id:032x}" if trace_id else "",
+        )
+        if self._token is not None:
+            otel_context.detach(self._token)
+            self._span.end()
+
+    def _failure(self, error: BaseException) -> dict[str, str]:
+        code = self._code
+        if code not in _NO_ANSWER:
+            return {"error.type": code, "db.response.status_code": code}
+        cause = self._cause if code else error
+        if code == "DeadlineExceeded" or isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
+            return {"error.type": "timeout"}
+        kind = type(cause or error)
+        return {"error.type": f"{kind.__module__}.{kind.__qualname__}"}
+
+    def _measure(self, seconds: float, failure: Mapping[str, str]) -> None:
+        static, instruments = self._static, self._telemetry.instruments
+        instruments.duration.record(seconds, {**static.metric, **failure} if failure else static.metric)
+        if self._cost.rcu:
+            instruments.capacity.record(self._cost.rcu, static.reads)
+        if self._cost.wcu:
+            instruments.capacity.record(self._cost.wcu, static.writes)
+        if self._retries:
+            instruments.retries.add(self._retries, static.counters)
+        if self.unprocessed:
+            instruments.unprocessed.add(self.unprocessed, static.counters)
+        if self._pages > 1:
+            instruments.pages.add(self._pages, static.counters)
+        for code in self._canceled:
+            named = {
+                key: static.start[key] for key in ("db.collection.name", "db.query.summary") if key in static.start
+            }
+            instruments.cancellations.add(1, {**named, "common.dynamo.cancellation.code": code})
+
+    def _describe(self, failure: Mapping[str, str]) -> None:
+        attributes: dict[str, Any] = dict(failure)
+        if self._first is not None:
+            attributes.update(request_attributes(self._first))
+        if self._static.tables:
+            attributes["aws.dynamodb.table_names"] = sorted(self._static.tables)
+        if self._batch_size is not None:
+            attributes["db.operation.batch.size"] = self._batch_size
+        if self._capacity:
+            attributes["aws.dynamodb.consumed_capacity"] = written_capacity(self._capacity)
+        self._describe_answers(attributes)
+        for name, number in (("retry", self._retries), ("unprocessed", self.unprocessed)):
+            if number:
+                attributes[f"common.dynamo.{name}.count"] = number
+        if self._canceled:
+            attributes["common.dynamo.transaction.cancellation_codes"] = sorted(set(self._canceled))
+        self._span.set_attributes(attributes)
+        if failure:
+            self._span.set_status(Status(StatusCode.ERROR, failure.get("db.response.status_code")))
+
+    def _describe_answers(self, attributes: dict[str, Any]) -> None:
+        if self._last is not None and self._last.request_id:
+            attributes["aws.request_id"] = self._last.request_id
+            extended = self._last.headers.get("x-amz-id-2")
+            if extended:
+                attributes["aws.extended_request_id"] = extended
+        if self._telemetry.region:
+            attributes["cloud.region"] = self._telemetry.region
+        if isinstance(self._first, Scan):
+            attributes["aws.dynamodb.count"], attributes["aws.dynamodb.scanned_count"] = self._rows
+        if self.page_index is not None:
+            attributes["common.dynamo.page.index"] = self.page_index
+        elif self._pages:
+            attributes["common.dynamo.page.count"] = self._pages
+        elif self._calls > 1:
+            attributes["common.dynamo.call.count"] = self._calls
