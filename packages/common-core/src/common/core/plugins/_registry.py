@@ -133,8 +133,8 @@ class Registry:
             cause = self._cause_against(implementation)
             if cause is not None:
                 record.fail(cause, hook=implementation.hook)
-        for name in self._unmarked(plugin):
-            record.fail("it is named like a hook and is not marked with @hookimpl", hook=name)
+        for name in self._mistaken(plugin):
+            record.fail("it is named like a hook and is no function marked with @hookimpl", hook=name)
 
     def _cause_against(self, implementation: Implementation) -> str | None:
         details = implementation.details
@@ -160,12 +160,13 @@ class Registry:
             "or mark the implementation with optionalhook=True"
         )
 
-    def _unmarked(self, plugin: object) -> Iterator[str]:
+    def _mistaken(self, plugin: object) -> Iterator[str]:
+        """Yield the attributes that bear a hook's name and that pluggy passes over in silence."""
         for name in dir(plugin):
-            function = inspect.getattr_static(plugin, name, None) if self.knows(name) else None
-            is_specification = hasattr(function, f"{PROJECT}_spec")
-            if inspect.isfunction(function) and not is_specification and not hasattr(function, f"{PROJECT}_impl"):
-                yield name
+            if self.knows(name) and self._manager.parse_hookimpl_opts(plugin, name) is None:
+                attribute = inspect.getattr_static(plugin, name, None)
+                if not hasattr(attribute, f"{PROJECT}_spec"):
+                    yield name
 
     # Implementations
 
