@@ -43,6 +43,20 @@ def fetch() -> Callable[..., Answer]:
 
 
 @pytest.fixture
+def eventually() -> Callable[[Callable[[], Any]], Any]:
+    """Ask again until the answer is true, and return it; a span ends a moment after its answer was sent."""
+
+    def ask(question: Callable[[], Any]) -> Any:
+        until = time.monotonic() + 30
+        while not (answer := question()):
+            assert time.monotonic() < until, "It did not come true."
+            time.sleep(0.005)
+        return answer
+
+    return ask
+
+
+@pytest.fixture
 def serve() -> Iterator[Callable[..., int]]:
     """Serve ASGI applications by uvicorn, each in a thread of its own on a free port, until the test ends."""
     running: list[tuple[uvicorn.Server, threading.Thread]] = []

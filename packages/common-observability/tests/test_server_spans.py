@@ -147,7 +147,7 @@ def unused() -> tuple[Any, Any]:
 
 
 def test_one_trace_goes_through_two_services_over_real_sockets(
-    spans: Spans, serve: Callable[..., int], fetch: Callable[..., Any]
+    spans: Spans, serve: Callable[..., int], fetch: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:
     """The callee's server span lies below the caller's client span, which lies below the caller's server span."""
     ledger = serve(ServerSpanMiddleware(answering(200, "/entries")), lifespan="off")
@@ -170,6 +170,7 @@ def test_one_trace_goes_through_two_services_over_real_sockets(
     traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     fetch(port, "/orders", "POST", {"traceparent": traceparent})
 
+    eventually(lambda: len(spans.all()) == 3)
     outer, client, inner = spans.one("POST /orders"), spans.one("POST"), spans.one("POST /entries")
     assert 0xB7AD6B7169203331 == parent_id(outer)
     assert {0x0AF7651916CD43DD8448EB211C80319C} == {span.context.trace_id for span in (outer, client, inner)}

@@ -16,6 +16,9 @@ from common.observability.monitoring.propagation import incoming_context
 
 __all__ = ["ServerSpanMiddleware"]
 
+# FastAPI (0.163) and Starlette's own middleware (1.10) trace by themselves, path included; each leaves alone a request
+# whose scope says so. Without this, every request would have two server spans.
+_NATIVE_TELEMETRY_OFF: dict[str, object] = {"fastapi.telemetry": None, "starlette.opentelemetry": True}
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
 
 
@@ -49,6 +52,7 @@ class ServerSpanMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, as ASGI says."""
+        scope.update({**_NATIVE_TELEMETRY_OFF, **scope})
         if scope["type"] != "http" or self._excluded.fullmatch(local_path(scope)):
             await self._app(scope, receive, send)
             return
