@@ -2,7 +2,7 @@
 
 from common.dynamo.dao.ledger import Ledger
 from common.dynamo.dao.ledger_types import ACCOUNT
-from common.dynamo.dao.reading import read_items
+from common.dynamo.dao.reading import read_item
 from common.dynamo.dao.records import Account
 from common.dynamo.exceptions import AccountNotFound
 from common.dynamo.execution import Operation
@@ -16,7 +16,7 @@ def read_account(op: Operation, ledger: Ledger, user: str) -> Account:
     Raises:
         AccountNotFound: There is none.
     """
-    [item] = read_items(op, [(ledger.table, ledger.account_key(user))])
+    item = read_item(op, ledger.table, ledger.account_key(user))
     if item is None:
         raise AccountNotFound
     return ACCOUNT.decode(item)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from common.core.validation import normalise_user_name, require_asset_id
 from common.dynamo.dao.accounts import read_account
-from common.dynamo.dao.deadlines import DeadlineLike
 from common.dynamo.dao.ledger import Ledger
 from common.dynamo.dao.ledger_types import ENTRY, TRADES
 from common.dynamo.dao.records import Account, JournalEntry
+from common.dynamo.dao.timing import DeadlineLike
 from common.dynamo.dao.views import asset_balance, asset_transaction, balance
 from common.dynamo.execution import Pattern
 from common.dynamo.paging import Page

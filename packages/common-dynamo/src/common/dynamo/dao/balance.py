@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from common.core.utils import first_ulid, last_ulid
 from common.core.validation import normalise_user_name, require_scale
 from common.dynamo.dao.accounts import read_account
-from common.dynamo.dao.deadlines import DeadlineLike
 from common.dynamo.dao.instruction import Instruction
 from common.dynamo.dao.journal import find_entry, resolve_entry
 from common.dynamo.dao.ledger import Ledger
@@ -18,6 +17,7 @@ from common.dynamo.dao.postings import CASH, Posting
 from common.dynamo.dao.records import JournalEntry
 from common.dynamo.dao.refusals import Refused, tombstone_of
 from common.dynamo.dao.submission import Submission, claim, submit
+from common.dynamo.dao.timing import DeadlineLike
 from common.dynamo.dao.views import balance, balance_transaction
 from common.dynamo.execution import Pattern
 from common.dynamo.paging import Page

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from common.dynamo.dao.ledger_types import ASSET
-from common.dynamo.dao.reading import read_items
+from common.dynamo.dao.reading import read_item
 from common.dynamo.exceptions import InvalidItem, NotFound
 from common.dynamo.execution import Operation
 from common.dynamo.requests import KeyCondition, Query
@@ -41,7 +41,7 @@ class Catalogue:
         known = self._assets.get(asset_id)
         if known is not None:
             return known
-        [item] = read_items(op, [(self._db.table_of(ASSET), ASSET.item_key(asset_id))])
+        item = read_item(op, self._db.table_of(ASSET), ASSET.item_key(asset_id))
         if item is None:
             raise NotFound("The asset does not exist. Create it with AssetDAO.create first.")
         asset = ASSET.decode(item)

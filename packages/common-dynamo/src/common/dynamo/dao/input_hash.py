@@ -15,8 +15,8 @@ __all__ = ["HashedValue", "input_hash"]
 HashedValue: TypeAlias = str | int | Decimal | datetime | Enum | None
 
 
-def input_hash(kind: str, *values: HashedValue) -> str:
-    """Return 22 characters that stand for *kind* and *values*, in this order.
+def input_hash(*values: HashedValue) -> str:
+    """Return 22 characters that stand for *values*, in this order: what kind of request it is, and with what.
 
     Only what the caller sent belongs in here (asset, quantity or amount, limit, bounds), never what the service adds
     (execution price, times), so that a repeat after a price move is the same request. Numbers and times count in their
@@ -29,7 +29,7 @@ def input_hash(kind: str, *values: HashedValue) -> str:
     'RbaVxXH79Im9h-oMdYSzXg'
     """
     digest = hashlib.sha256()
-    for value in (kind, *values):
+    for value in values:
         text = _text(value)
         digest.update(b"%d:%s" % (len(text), text))
     return urlsafe_b64encode(digest.digest()[:16]).rstrip(b"=").decode("ascii")

@@ -25,22 +25,22 @@ class Instruction:
     """Whether the id's time lies within 24 hours of the clock. A stale id can only be a repeat: it is looked up first."""
 
     @classmethod
-    def of(cls, user: str | None, request_id: str, at: datetime, kind: str, *values: HashedValue) -> "Instruction":
+    def of(cls, user: str | None, request_id: str, at: datetime, *asked: HashedValue) -> "Instruction":
         """Check and normalise a request.
 
         Args:
             user: Whose account; ``None`` where it is nobody's.
             request_id: As the caller gave it.
             at: The service's time.
-            kind: What is asked for.
-            values: What the caller sent with it; see :func:`common.dynamo.dao.input_hash.input_hash`.
+            asked: What the caller asks for: the kind of request and all that came with it; see
+                :func:`common.dynamo.dao.input_hash.input_hash`.
 
         Raises:
             InvalidInput: *user* is no user name, or *request_id* neither a ULID nor a UUIDv7.
         """
         name = "" if user is None else normalise_user_name(user, pointer="/user")
         fresh = request_id_is_fresh(request_id, at)
-        return cls(name, sortable_request_id(request_id), input_hash(kind, *values), at, fresh)
+        return cls(name, sortable_request_id(request_id), input_hash(*asked), at, fresh)
 
 
 def stale_request_id() -> InvalidInput:

@@ -5,16 +5,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from common.core.validation import require_asset_id
-from common.dynamo.dao.deadlines import DeadlineLike
 from common.dynamo.dao.input_hash import HashedValue
 from common.dynamo.dao.instruction import Instruction, stale_request_id
 from common.dynamo.dao.ledger import Ledger
 from common.dynamo.dao.ledger_types import ASSET, PRICE
 from common.dynamo.dao.order_terms import price_from
 from common.dynamo.dao.outcomes import Applied
-from common.dynamo.dao.reading import read_items
+from common.dynamo.dao.reading import read_item
 from common.dynamo.dao.recent_requests import input_of, is_new_request, remember
 from common.dynamo.dao.submission import claim
+from common.dynamo.dao.timing import DeadlineLike
 from common.dynamo.dao.views import price_at
 from common.dynamo.exceptions import AlreadyExists, ConditionFailed, RequestIdReused
 from common.dynamo.execution import Operation, Pattern
@@ -77,7 +77,7 @@ class AssetDAO:
         """Return the asset, ``None`` where there is none: 1 read unit, 1 round trip, consistent."""
         key = ASSET.item_key(require_asset_id(asset_id, pointer="/asset"))
         with self._ledger.operation(_GET, deadline=deadline) as op:
-            [item] = read_items(op, [(self._asset_table, key)])
+            item = read_item(op, self._asset_table, key)
         return None if item is None else ASSET.decode(item)
 
     def list(self, *, limit: int = 100, after: str | None = None, deadline: DeadlineLike | None = None) -> Page[Asset]:
@@ -143,16 +143,16 @@ class AssetDAO:
         """Return the price last published, ``None`` where there is none: 1 read unit, 1 round trip, consistent."""
         key = PRICE.item_key(require_asset_id(asset_id, pointer="/asset"))
         with self._ledger.operation(_PRICE, deadline=deadline) as op:
-            [item] = read_items(op, [(self._price_table, key)])
+            item = read_item(op, self._price_table, key)
         return None if item is None else self._at_scale(PRICE.decode(item))
 
     # Inside
 
-    def _instruct(self, request_id: str, kind: str, *values: HashedValue) -> Instruction:
-        return Instruction.of(None, request_id, self._ledger.now(), kind, *values)
+    def _instruct(self, request_id: str, *asked: HashedValue) -> Instruction:
+        return Instruction.of(None, request_id, self._ledger.now(), *asked)
 
     def _recall(self, op: Operation, asset: Asset, instruction: Instruction) -> Applied[Asset]:
-        [item] = read_items(op, [(self._asset_table, ASSET.item_key(asset.id))])
+        item = read_item(op, self._asset_table, ASSET.item_key(asset.id))
         if item is None or item.get("rid") != {"S": instruction.id}:
             raise stale_request_id()
         return self._repeat(item, instruction)
@@ -175,7 +175,7 @@ class AssetDAO:
         )
 
     def _recall_price(self, op: Operation, name: str, instruction: Instruction) -> Applied[AssetPrice]:
-        [item] = read_items(op, [(self._price_table, PRICE.item_key(name))])
+        item = read_item(op, self._price_table, PRICE.item_key(name))
         if item is None or input_of(instruction.id, item) is None:
             raise stale_request_id()
         return self._repeated_price(item, instruction)

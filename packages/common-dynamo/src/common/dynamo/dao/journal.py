@@ -4,7 +4,7 @@ from common.core.validation import normalise_user_name, sortable_request_id
 from common.dynamo.dao.ledger import Ledger
 from common.dynamo.dao.ledger_types import ENTRY
 from common.dynamo.dao.outcomes import Resolution, ResolutionState
-from common.dynamo.dao.reading import read_items
+from common.dynamo.dao.reading import read_item
 from common.dynamo.dao.records import JournalEntry
 from common.dynamo.dao.refusals import FENCE, is_fence
 from common.dynamo.dao.submission import claim
@@ -18,7 +18,7 @@ __all__ = ["fence_at", "find_entry", "resolve_entry"]
 
 def find_entry(op: Operation, ledger: Ledger, user: str, request_id: str) -> JournalEntry | None:
     """Return the entry of *request_id*, ``None`` where there is none: 1 read unit, 1 round trip, consistent."""
-    [item] = read_items(op, [(ledger.table, _key(ledger, user, request_id))])
+    item = read_item(op, ledger.table, _key(ledger, user, request_id))
     return None if item is None or is_fence(item) else ENTRY.decode(item)
 
 
@@ -28,7 +28,7 @@ def resolve_entry(
     """Say what became of a request for cash or a market order; with *fence*, end it where it has not been applied."""
     key = _key(ledger, user, request_id)
     if not fence:
-        [item] = read_items(op, [(ledger.table, key)])
+        item = read_item(op, ledger.table, key)
         return Resolution(ResolutionState.ABSENT) if item is None else _resolution(item)
     try:
         op.execute(fence_at(ledger, key))

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from common.core.utils import UlidGenerator
 from common.dynamo.dao.catalogue import Catalogue
-from common.dynamo.dao.deadlines import DeadlineLike
 from common.dynamo.dao.input_hash import HashedValue
 from common.dynamo.dao.instruction import Instruction
-from common.dynamo.dao.ledger_types import ACCOUNT, ENTRY, ORDER
+from common.dynamo.dao.ledger_types import ACCOUNT, ENTRY, LEDGER_ENTITY_TYPES, ORDER
 from common.dynamo.dao.postings import Posting, account_update
+from common.dynamo.dao.timing import DatabaseClock, DeadlineLike
 from common.dynamo.exceptions import OutcomeUnknown
 from common.dynamo.execution import Operation, Pattern
 from common.dynamo.requests import ItemKey, UpdateItem
@@ -27,24 +27,27 @@ class Ledger:
     """The ledger of one database, with one asset as its cash."""
 
     def __init__(self, db: "Database", cash: QuoteAsset) -> None:
+        for entity in LEDGER_ENTITY_TYPES:
+            db.dao(entity)  # known to the database from now on, whether or not a plugin has brought it
         self.db = db
         self.cash = cash
+        self._clock = DatabaseClock(db)
         self.catalogue = db.shared(Catalogue, lambda: Catalogue(db))
-        self.new_id = db.shared(UlidGenerator, lambda: UlidGenerator(clock=_WallClock(self)))
+        self.new_id = db.shared(UlidGenerator, lambda: UlidGenerator(clock=self._clock))
         self.table = db.table_of(ACCOUNT)
         """The table of users' partitions."""
 
     def now(self) -> datetime:
         """Return the database's time, in UTC."""
-        return datetime.fromtimestamp(self.db.clock(), UTC)
+        return self._clock.now()
 
-    def instruct(self, user: str, request_id: str, kind: str, *values: HashedValue) -> Instruction:
+    def instruct(self, user: str, request_id: str, *asked: HashedValue) -> Instruction:
         """Check and normalise a request, as of now.
 
         Raises:
             InvalidInput: *user* is no user name, or *request_id* neither a ULID nor a UUIDv7.
         """
-        return Instruction.of(user, request_id, self.now(), kind, *values)
+        return Instruction.of(user, request_id, self.now(), *asked)
 
     @contextmanager
     def operation(
@@ -73,16 +76,3 @@ class Ledger:
     def order_key(self, user: str, order_id: str) -> ItemKey:
         """Return the key of an order."""
         return ORDER.item_key(user, order_id)
-
-
-class _WallClock:
-    """The database's clock, in the form that id generators take."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def now(self) -> datetime:
-        return self._ledger.now()
-
-    def monotonic(self) -> float:
-        raise NotImplementedError("An id generator asks for the time of day alone.")

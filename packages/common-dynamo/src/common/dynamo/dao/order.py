@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from common.core.validation import normalise_user_name, require_asset_id
 from common.dynamo.dao import order_workflow as workflow
-from common.dynamo.dao.deadlines import DeadlineLike
 from common.dynamo.dao.instruction import Instruction
 from common.dynamo.dao.ledger import Ledger
 from common.dynamo.dao.ledger_types import BOOK_SHARD, ORDER, ORDER_BOOK, ORDERS_BY_STATUS
@@ -19,8 +18,9 @@ from common.dynamo.dao.order_terms import OrderTerms, hashed_terms, limit_of, ma
 from common.dynamo.dao.outcomes import Applied, Resolution
 from common.dynamo.dao.records import StoredOrder
 from common.dynamo.dao.submission import Submission, refuse, submit
+from common.dynamo.dao.timing import DeadlineLike
 from common.dynamo.dao.trades import Trade
-from common.dynamo.dao.views import order_of
+from common.dynamo.dao.views import order_of, price_at
 from common.dynamo.execution import Operation, Pattern
 from common.dynamo.paging import Page
 from common.dynamo.queries import EntityQuery
@@ -228,8 +228,8 @@ class OrderDAO:
             OrderConflict: The order is not PROCESSING, or not under this ``fill``. Nothing was written.
             NotFound: There is no such order.
         """
-        exact = price_from(price, pointer="/price")
         ledger = self._ledger
+        exact = price_at(price_from(price, pointer="/price"), ledger.cash.scale)
         with ledger.operation(_SETTLE, request_id, deadline) as op:
             if order.fill is None:
                 return review(op, workflow.settle_unclaimed(ledger, order, request_id), ledger.cash)
@@ -406,7 +406,7 @@ class OrderDAO:
         price_bound: Decimal | int | str | None,
         deadline: DeadlineLike | None,
     ) -> Applied[Order]:
-        quoted = price_from(price, pointer="/price")
+        quoted = price_at(price_from(price, pointer="/price"), self._ledger.cash.scale)
         wanted = market_terms(type, asset, quantity, price_bound)
         instruction = self._ledger.instruct(user, request_id, *hashed_terms(wanted))
         with self._ledger.operation(pattern, request_id, deadline) as op:

@@ -5,7 +5,7 @@ from common.dynamo.dao.journal import fence_at
 from common.dynamo.dao.ledger import Ledger
 from common.dynamo.dao.ledger_types import ENTRY, ORDER
 from common.dynamo.dao.outcomes import Resolution, ResolutionState
-from common.dynamo.dao.reading import read_items
+from common.dynamo.dao.reading import read_item, read_items
 from common.dynamo.dao.refusals import is_fence
 from common.dynamo.dao.views import order_of
 from common.dynamo.exceptions import ConditionFailed
@@ -22,7 +22,7 @@ _FENCED: Resolution[Order] = Resolution(ResolutionState.FENCED)
 def find_order(op: Operation, ledger: Ledger, user: str, order_id: str) -> Order | None:
     """Return the order, ``None`` where there is none: 1 read unit, 1 round trip, consistent."""
     key = ledger.order_key(normalise_user_name(user, pointer="/user"), sortable_request_id(order_id))
-    [item] = read_items(op, [(ledger.table, key)])
+    item = read_item(op, ledger.table, key)
     return None if item is None or is_fence(item) else order_of(ORDER.decode(item))
 
 
@@ -31,7 +31,7 @@ def resolve_order(op: Operation, ledger: Ledger, user: str, request_id: str, *, 
     name, id = normalise_user_name(user, pointer="/user"), sortable_request_id(request_id)
     order_key = ledger.order_key(name, id)
     if not fence:
-        order, entry = read_items(op, [(ledger.table, order_key), (ledger.table, ledger.entry_key(name, id))])
+        order, entry = read_items(op, ledger.table, [order_key, ledger.entry_key(name, id)])
         return _resolution(order) if order is not None else _by_entry(entry)
     try:
         op.execute(fence_at(ledger, order_key))

@@ -15,7 +15,7 @@ from common.dynamo.dao.ledger_types import ACCOUNT, BOOK_SHARD, ORDER, ORDER_BOO
 from common.dynamo.dao.order_terms import steps
 from common.dynamo.dao.outcomes import Applied
 from common.dynamo.dao.postings import Posting, account_update
-from common.dynamo.dao.reading import read_items
+from common.dynamo.dao.reading import read_item
 from common.dynamo.dao.records import Refusal, StoredOrder
 from common.dynamo.dao.refusals import Refused, is_fence, refused_by_account, refused_of
 from common.dynamo.dao.submission import CHECK_FAILED, transaction, unknown_outcome
@@ -202,8 +202,7 @@ def review(op: Operation, step: Step, cash: QuoteAsset) -> Applied[Order]:
 
 
 def _read(op: Operation, step: Step) -> Item | None:
-    [item] = read_items(op, [(step.table, ORDER.item_key(step.order.user, step.order.id))])
-    return item
+    return read_item(op, step.table, ORDER.item_key(step.order.user, step.order.id))
 
 
 def _examine(op: Operation, step: Step, refused: TransactionCanceled, cash: QuoteAsset) -> Applied[Order]:

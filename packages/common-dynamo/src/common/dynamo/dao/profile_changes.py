@@ -7,7 +7,7 @@ from typing import Any, Final
 from common.dynamo.dao.instruction import Instruction, stale_request_id
 from common.dynamo.dao.ledger_types import EMAIL, PROFILE
 from common.dynamo.dao.outcomes import Applied
-from common.dynamo.dao.reading import read_items
+from common.dynamo.dao.reading import read_item
 from common.dynamo.dao.recent_requests import input_of, remember
 from common.dynamo.dao.records import EmailLock, Profile
 from common.dynamo.dao.submission import CHECK_FAILED, claim, transaction
@@ -160,7 +160,7 @@ def _examine(change: ProfileChange, refused: TransactionCanceled) -> Applied[Pro
 
 def _recall(op: Operation, change: ProfileChange, otherwise: InvalidInput) -> Applied[Profile]:
     """Return the profile where *change* has been made before: 1 read unit, 1 round trip; else raise *otherwise*."""
-    [item] = read_items(op, [(change.table, PROFILE.item_key(change.seen.username))])
+    item = read_item(op, change.table, PROFILE.item_key(change.seen.username))
     if item is None or input_of(change.instruction.id, item) is None:
         raise otherwise
     return _judge(change, item, 0)

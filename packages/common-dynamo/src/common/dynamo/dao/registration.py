@@ -6,7 +6,7 @@ from common.dynamo.dao.instruction import Instruction, stale_request_id
 from common.dynamo.dao.ledger import Ledger
 from common.dynamo.dao.ledger_types import ACCOUNT, EMAIL, PROFILE
 from common.dynamo.dao.outcomes import Applied
-from common.dynamo.dao.reading import read_items
+from common.dynamo.dao.reading import read_item
 from common.dynamo.dao.records import Account, EmailLock, Profile
 from common.dynamo.dao.submission import CHECK_FAILED, claim, transaction
 from common.dynamo.exceptions import RequestIdReused, TransactionCanceled, UniqueViolation
@@ -62,7 +62,7 @@ def register(op: Operation, ledger: Ledger, registration: Registration) -> Appli
 
 
 def _recall(op: Operation, ledger: Ledger, registration: Registration) -> Applied[Profile]:
-    [item] = read_items(op, [(ledger.table, PROFILE.item_key(registration.profile.username))])
+    item = read_item(op, ledger.table, PROFILE.item_key(registration.profile.username))
     if item is None or not _is_by(item, registration.instruction):
         raise stale_request_id()
     return _repeat(registration, item, 0)

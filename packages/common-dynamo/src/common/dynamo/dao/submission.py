@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 from common.dynamo.dao.instruction import Instruction, stale_request_id
 from common.dynamo.dao.outcomes import Applied
 from common.dynamo.dao.postings import Posting
-from common.dynamo.dao.reading import read_items
+from common.dynamo.dao.reading import read_item, read_items
 from common.dynamo.dao.records import Refusal
 from common.dynamo.dao.refusals import Refused, check_claim, refused_by_account
 from common.dynamo.exceptions import (
@@ -148,8 +148,8 @@ def _examine(op: Operation, submission: Submission[E], refused: TransactionCance
 
 def _recall(op: Operation, submission: Submission[E]) -> Applied[E]:
     """Look a stale id up: it is a repeat, or an error of the caller's."""
-    keys = [(part.table, _key_of(part)) for part in submission.claims]
-    found = read_items(op, keys)
+    first = submission.claims[0]
+    found = read_items(op, first.table, [_key_of(part) for part in submission.claims])
     if not any(found):
         raise stale_request_id()
     return _replay(op, submission, found, 0)
@@ -172,7 +172,7 @@ def _replay(
 def _read_answer(op: Operation, wanted: PutItem) -> Item:
     """Read the entry of a request that is known to have been carried out."""
     try:
-        [answer] = read_items(op, [(wanted.table, _key_of(wanted))])
+        answer = read_item(op, wanted.table, _key_of(wanted))
     except Unavailable as unavailable:
         raise unknown_outcome(unavailable) from unavailable
     if answer is None:

@@ -8,14 +8,14 @@ from pydantic import ValidationError
 from common.core.passwords import PasswordHasher
 from common.core.validation import canonical_email, invalid_input, normalise_user_name
 from common.dynamo.dao.authentication import Authentication
-from common.dynamo.dao.deadlines import DeadlineLike
 from common.dynamo.dao.ledger import Ledger
 from common.dynamo.dao.ledger_types import PROFILE
 from common.dynamo.dao.outcomes import Applied
 from common.dynamo.dao.profile_changes import ProfileChange, change_profile, move_email
-from common.dynamo.dao.reading import read_items
+from common.dynamo.dao.reading import read_item
 from common.dynamo.dao.records import Profile
 from common.dynamo.dao.registration import Registration, register
+from common.dynamo.dao.timing import DeadlineLike
 from common.dynamo.exceptions import NotFound
 from common.dynamo.execution import Pattern
 from common.dynamo.requests import Item
@@ -93,7 +93,7 @@ class UserDAO:
         """Return the user, ``None`` where there is none: 1 read unit, 1 round trip, consistent."""
         name = normalise_user_name(username, pointer="/username")
         with self._ledger.operation(_GET, deadline=deadline) as op:
-            [item] = read_items(op, [(self._ledger.table, PROFILE.item_key(name))])
+            item = read_item(op, self._ledger.table, PROFILE.item_key(name))
         return None if item is None else PROFILE.decode(item)
 
     def require(self, username: str, *, deadline: DeadlineLike | None = None) -> Profile:
@@ -207,8 +207,7 @@ class UserDAO:
         except InvalidInput:
             return None  # no such name can exist; the caller still does the hasher's work
         with self._ledger.operation(_AUTHENTICATE, deadline=deadline) as op:
-            [item] = read_items(op, [(self._ledger.table, key)])
-        return item
+            return read_item(op, self._ledger.table, key)
 
     def _require_hasher(self, what: str) -> PasswordHasher:
         if self._hasher is None:

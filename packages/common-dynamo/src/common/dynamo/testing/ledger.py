@@ -12,8 +12,7 @@ import hashlib
 import itertools
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from common.core.passwords import PasswordHasher, VerifyResult
 from common.core.utils import UlidGenerator
 from common.dynamo.dao import AssetBalanceDAO, AssetDAO, AssetTransactionDAO, BalanceDAO, OrderDAO, UserDAO
 from common.dynamo.dao.checking import Discrepancy, check_account
+from common.dynamo.dao.timing import DatabaseClock
 from common.entities import Asset, Order, OrderCreate, OrderType, UserCreate
 
 if TYPE_CHECKING:
@@ -54,19 +54,6 @@ def _digest(password: str, salt: str) -> str:
     return f"sha256${salt}${hashlib.sha256(f'{salt}{password}'.encode()).hexdigest()}"
 
 
-@dataclass(frozen=True, slots=True)
-class _SourceClock:
-    """The clock of a database, for ids that are fresh to it."""
-
-    db: "Database"
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.db.clock(), UTC)
-
-    def monotonic(self) -> float:
-        return self.db.clock()
-
-
 class LedgerKit:
     """The DAOs of one database, with ids by the database's clock."""
 
@@ -79,7 +66,7 @@ class LedgerKit:
         self.assets = AssetDAO(db)
         self.holdings = AssetBalanceDAO(db)
         self.trades = AssetTransactionDAO(db)
-        self.new_id = UlidGenerator(clock=_SourceClock(db))
+        self.new_id = UlidGenerator(clock=DatabaseClock(db))
         self._numbers = itertools.count(1)
 
     def open_account(
@@ -105,7 +92,7 @@ class LedgerKit:
             category="crypto",
             scale=scale,
             minimum_order_value=Decimal(minimum),
-            created_at=datetime.fromtimestamp(self.db.clock(), UTC),
+            created_at=DatabaseClock(self.db).now(),
         )
         return self.assets.create(asset, request_id=self.new_id()).entry
 
