@@ -114,10 +114,10 @@ def test_paying_twice_loses_nothing(invoices: DAO[Invoice]) -> None:
 
 def test_open_invoices_are_listed_by_number(invoices: DAO[Invoice]) -> None:
     """The index follows the state at once, and holds no other tenant's invoices."""
-    for number in (10, 9, 2):
+    for number in (10, 2):
         invoices.create(invoice(number))
     invoices.create(invoice(3, tenant="umbrella"))
-    invoices.update(("acme", 9), pay)
+    invoices.update(invoices.create(invoice(9)), pay)
     page = invoices.query(BY_STATE, tenant="acme", state=InvoiceState.OPEN).page(10)
 
     assert [2, 10] == [found.number for found in page.items]
