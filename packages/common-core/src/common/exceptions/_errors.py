@@ -1,8 +1,8 @@
 """The errors themselves; the public door is :mod:`common.exceptions`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class CommonError(Exception):
@@ -30,6 +30,16 @@ class CommonError(Exception):
     def extensions(self) -> Mapping[str, object]:
         """Return the extension members of this error's problem details (RFC 9457, section 3.2), safe to show."""
         return {}
+
+    def __reduce__(self) -> tuple[Callable[..., "CommonError"], tuple[Any, ...]]:
+        # Exceptions are rebuilt from their arguments, which is the text alone: subclasses take others.
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[CommonError], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> CommonError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(attributes)
+    return error
 
 
 @dataclass(frozen=True, slots=True)
