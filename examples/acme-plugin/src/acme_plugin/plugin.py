@@ -1,7 +1,7 @@
 """The hooks that Acme implements. Each imports what it needs inside, so that loading the plugin costs next to nothing.
 
 Hooks of parts that a service may not have are optional: without common-dynamo there are no invoices, without
-common-auth no claims, and the rest works all the same.
+common-auth no claims, without common-observability no slow spans, and the rest works all the same.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from common.core import App, CliCommand, Settings, hookimpl
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import SpanProcessor  # noqa: TID251 - for the type alone
+
     from common.auth.security.claim_sources import TokenSubject
     from common.core.audit import AuditSink
     from common.core.health import HealthCheck
@@ -70,3 +72,19 @@ def common_token_claims(subject: "TokenSubject") -> Mapping[str, str]:
     """Name the tenant of a subject such as ``acme.alice``; called where common-auth issues tokens."""
     tenant, dot, _ = subject.id.partition(".")
     return {"acme_tenant": tenant} if dot else {}
+
+
+@hookimpl(optionalhook=True)
+def common_resource_attributes() -> Mapping[str, str]:
+    """Mark all telemetry of the service with the plugin's version; called where common-observability is installed."""
+    from importlib.metadata import version
+
+    return {"acme.plugin.version": version("acme-plugin")}
+
+
+@hookimpl(optionalhook=True)
+def common_span_processors(settings: Settings) -> "Iterable[SpanProcessor]":
+    """Tell slow operations in the log; called where common-observability is installed."""
+    from acme_plugin.slow_spans import slow_spans_for
+
+    return [slow_spans_for(settings)]
