@@ -1,0 +1,67 @@
+"""The environment of each service: every secret reaches only the process that needs it."""
+
+import secrets
+from base64 import b64encode
+from collections.abc import Mapping
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from exchange.storage import TABLE
+
+BLOCKED = {"gateway": "common-dynamo"}
+"""A service does not load the plugins of parts that it does not use."""
+SIGNERS = ("users", "gateway", "orders")
+"""Who signs: access tokens, assertions at the edge, assertions of one service to the next."""
+
+
+def key_pair() -> tuple[str, str]:
+    """Return a new Ed25519 key pair as PEM texts, private and public."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return private.decode(), public.decode()
+
+
+def service_environments(folder: Path, endpoint: str | None) -> Mapping[str, Mapping[str, str]]:
+    """Return the variables of each service of one run, by the service's name."""
+    pairs = {name: key_pair() for name in SIGNERS}
+    shared = {
+        "COMMON_ENVIRONMENT": "development",
+        "COMMON_SERVICE_VERSION": "1.0.0",
+        "COMMON_OBS_SPAN_FILE": str(folder / "spans.jsonl"),
+        "EXCHANGE_TABLE": TABLE,
+        "EXCHANGE_CURSOR_KEY": secrets.token_hex(32),
+        **{f"EXCHANGE_{name.upper()}_PUBLIC_KEY": public for name, (_, public) in pairs.items()},
+        **where_data_is(folder, endpoint),
+    }
+    passwords = {
+        "COMMON_AUTH_PEPPERS": f"p1:{b64encode(secrets.token_bytes(32)).decode()}",
+        "COMMON_AUTH_PASSWORDS": "on",
+    }
+    own = {
+        "gateway": {"EXCHANGE_GATEWAY_PRIVATE_KEY": pairs["gateway"][0]},
+        "users": {"EXCHANGE_USERS_PRIVATE_KEY": pairs["users"][0], **passwords},
+        "orders": {"EXCHANGE_ORDERS_PRIVATE_KEY": pairs["orders"][0]},
+        "inventory": {},
+    }
+    return {
+        name: {
+            "COMMON_AUTH_PASSWORDS": "off",
+            **shared,
+            **variables,
+            "COMMON_SERVICE_NAME": name,
+            "COMMON_PLUGINS_BLOCK": BLOCKED.get(name, ""),
+            "COMMON_AUTH_AUDIT_FILE": str(folder / f"{name}.audit.jsonl"),
+            "ACME_AUDIT_FILE": str(folder / f"{name}.acme.jsonl"),
+        }
+        for name, variables in own.items()
+    }
+
+
+def where_data_is(folder: Path, endpoint: str | None) -> Mapping[str, str]:
+    """Return the variables that name the engine."""
+    if endpoint is None:
+        return {"EXCHANGE_DATA": str(folder / "exchange.db")}
+    return {"EXCHANGE_ENDPOINT": endpoint}

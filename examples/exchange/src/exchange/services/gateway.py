@@ -1,0 +1,187 @@
+"""The gateway: checks the access token, and hands the request on with a signed identity. It knows no database."""
+
+from collections.abc import Mapping
+
+import httpx
+from fastapi import APIRouter, FastAPI, Request, Response
+
+from common.auth.exceptions import AuthError, HeaderSpoofed, TokenInvalid
+from common.auth.gateway.identity import Identity
+from common.auth.gateway.raw_headers import REQUEST_ID, without_identity
+from common.auth.gateway.signer import GatewaySigner
+from common.auth.security.context import RequestContext
+from common.auth.security.token_manager import TokenManager
+from common.core.audit import AuditOutcome
+from common.core.utils import Uuid7Generator
+from common.exceptions import CommonError
+from common.observability.logging import bind
+from common.observability.monitoring.propagation import client_span
+from exchange.services.chassis import Chassis
+from exchange.services.trust import AUDIENCE, GATEWAY, ISSUER, signing_keys, verification_keys
+
+SERVICES: Mapping[str, str] = {
+    "users": "users",
+    "sessions": "users",
+    "me": "users",
+    "balance": "users",
+    "deposits": "users",
+    "withdrawals": "users",
+    "transactions": "users",
+    "orders": "orders",
+    "matching": "orders",
+    "invoices": "orders",
+    "assets": "inventory",
+    "prices": "inventory",
+    "portfolio": "inventory",
+}
+"""Which service answers a path, by the path's first part."""
+ANONYMOUS = frozenset({("POST", "/users"), ("POST", "/sessions")})
+PASSED_ON = frozenset({b"content-type", b"accept", b"idempotency-key"})
+TIMEOUT_SECONDS = 15.0
+MAX_BODY_BYTES = 64 * 1024
+
+
+class BodyTooLarge(CommonError):
+    """The request's body is larger than any of ours."""
+
+    code = "content_too_large"
+    status = 413
+    public_message = "The body of the request is too large."
+
+
+class ServiceUnavailable(CommonError):
+    """A service behind the gateway does not answer."""
+
+    code = "service_unavailable"
+    status = 503
+    retryable = True
+    public_message = "The service does not answer. Repeat the request with the same Idempotency-Key."
+
+    def headers(self) -> Mapping[str, str]:
+        return {"Retry-After": "1"}
+
+
+class Gateway:
+    """The gateway's one route, bound to its parts."""
+
+    def __init__(self, chassis: Chassis) -> None:
+        self.audit = chassis.audit
+        self.tokens = TokenManager(
+            issuer=ISSUER, audience=AUDIENCE, keys=verification_keys(chassis.settings, "users", ISSUER)
+        )
+        self.signer = GatewaySigner(signing_keys(chassis.settings, GATEWAY, GATEWAY))
+        section = chassis.settings.section("EXCHANGE_")
+        self.urls = {service: section.text(f"{service.upper()}_URL") for service in set(SERVICES.values())}
+        self.http = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, limits=httpx.Limits(max_connections=64))
+        self.new_request_id = Uuid7Generator()
+
+    async def forward(self, request: Request) -> Response:
+        """Authenticate the request, sign who is asking, and pass it on."""
+        request_id = self.new_request_id()
+        with bind(request_id=request_id):
+            service = SERVICES[request.url.path.split("/")[1]]
+            try:
+                refuse_identity_headers(request)
+                identity = self.authenticate(request, request_id)
+            except AuthError as error:
+                self.report(request, request_id, error)
+                raise
+            return await self.pass_on(request, service, identity, request_id)
+
+    def authenticate(self, request: Request, request_id: str) -> Identity | None:
+        """Return who is asking by the access token; ``None`` where nobody needs to be known.
+
+        Raises:
+            TokenError: There is no token, or it is not valid.
+        """
+        if (request.method, request.url.path) in ANONYMOUS:
+            return None
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise TokenInvalid("There is no bearer token.", reason="token_missing")
+        claims = self.tokens.validate(token)
+        return Identity(user_id=claims.subject, roles=frozenset(claims.roles), request_id=request_id, source=GATEWAY)
+
+    async def pass_on(self, request: Request, service: str, identity: Identity | None, request_id: str) -> Response:
+        """Send the request to *service* and return its answer.
+
+        Raises:
+            BodyTooLarge: Nothing was sent.
+            ServiceUnavailable: The service does not answer.
+        """
+        target = raw_target(request)
+        with client_span(request.method, server=service) as trace:
+            headers = [*passed_on(request), *((k.encode(), v.encode()) for k, v in trace.items())]
+            if identity is None:
+                headers.append((REQUEST_ID, request_id.encode()))
+            else:
+                headers += self.signer.sign(identity, audience=service, method=request.method, raw_path=target)
+            url = self.urls[service] + target.decode("ascii")
+            try:
+                answer = await self.http.request(
+                    request.method, url, headers=headers, content=await small_body(request)
+                )
+            except httpx.TransportError as error:
+                raise ServiceUnavailable(f"The {service} service does not answer ({type(error).__name__}).") from error
+        kept = {name: answer.headers[name] for name in ("content-type", "retry-after") if name in answer.headers}
+        return Response(answer.content, answer.status_code, {**kept, "X-Request-ID": request_id})
+
+    def report(self, request: Request, request_id: str, error: AuthError) -> None:
+        """Write a refusal to the audit trail."""
+        spoofed = isinstance(error, HeaderSpoofed)
+        self.audit.emit(
+            "gateway_spoof" if spoofed else "gateway_rejected",
+            outcome=AuditOutcome.FAILURE,
+            reason=error.reason,
+            ctx=RequestContext(request_id=request_id, source_ip=request.client.host if request.client else None),
+            method=request.method,
+            mode="bearer",
+        )
+
+
+def refuse_identity_headers(request: Request) -> None:
+    """Refuse a client that says itself who it is.
+
+    Raises:
+        HeaderSpoofed: A header names an identity.
+    """
+    raw = request.headers.raw
+    own = [(name, value) for name, value in raw if name.lower() != REQUEST_ID]
+    if without_identity(own) != own:
+        raise HeaderSpoofed(reason="client_sent_identity", details={})
+
+
+def passed_on(request: Request) -> list[tuple[bytes, bytes]]:
+    """Return the client's headers that a service may see."""
+    return [(name, value) for name, value in request.headers.raw if name.lower() in PASSED_ON]
+
+
+def raw_target(request: Request) -> bytes:
+    """Return path and query as they are sent on, and signed."""
+    path: bytes = request.scope.get("raw_path") or request.scope["path"].encode("ascii", "replace")
+    query: bytes = request.scope.get("query_string", b"")
+    return path.partition(b"?")[0] + (b"?" + query if query else b"")
+
+
+async def small_body(request: Request) -> bytes:
+    """Return the request's body.
+
+    Raises:
+        BodyTooLarge: It has more than 64 KiB.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise BodyTooLarge
+    return bytes(body)
+
+
+def build(chassis: Chassis) -> FastAPI:
+    """Return the gateway's application."""
+    gateway = Gateway(chassis)
+    routes = APIRouter()
+    for first in SERVICES:
+        for path in (f"/{first}", f"/{first}/{{rest:path}}"):
+            routes.add_api_route(path, gateway.forward, methods=["GET", "POST", "PUT", "DELETE"])
+    return chassis.application(routes)

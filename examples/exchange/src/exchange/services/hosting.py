@@ -1,0 +1,57 @@
+"""Running one service: plugins, telemetry, health, audit and the server around the application."""
+
+import logging
+import socket
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import uvicorn
+
+from common.auth.health import AuditCheck
+from common.auth.security.audit_logger import AuditLogger
+from common.auth.security.audit_settings import owners_of_sinks
+from common.core import App, Plugins, Settings
+from common.observability import configure
+from common.observability.health import HealthApp, HealthRunner, Level, ServiceDescription
+from common.observability.logging import LoggingMiddleware
+from common.observability.monitoring.asgi import ServerSpanMiddleware
+from exchange.services.chassis import Chassis
+
+ASGIApp = Callable[
+    [MutableMapping[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]
+]
+STOP_SECONDS = 5.0
+
+
+def host(build: Callable[[Chassis], ASGIApp], bound: socket.socket) -> None:
+    """Serve what *build* makes, on *bound*, until SIGTERM or SIGINT; then flush and close everything."""
+    settings = Settings.from_environment()
+    plugins = Plugins()
+    plugins.load(settings)
+    telemetry = configure(
+        service_name=settings.service_name, service_version=settings.service_version, plugins=plugins, dev=False
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # its INFO lines repeat our spans, with ids in their paths
+    audit = AuditLogger(plugins.audit_sinks(), service=settings.service_name, owners=owners_of_sinks(plugins))
+    runner = HealthRunner(
+        plugins.health_checks(),
+        service=ServiceDescription(settings.service_name, version=settings.service_version),
+        detail_level=lambda request: Level.FULL,  # the exchange listens on loopback alone
+        plugins=plugins.listing,
+    )
+    runner.add(AuditCheck(audit))
+    app = App(settings=settings, plugins=plugins, provides=(runner, audit))
+    try:
+        with plugins.running(app, stop_within=STOP_SECONDS):
+            serve(
+                HealthApp(runner, ServerSpanMiddleware(LoggingMiddleware(build(Chassis(settings, plugins, audit))))),
+                bound,
+            )
+    finally:
+        telemetry.shutdown(STOP_SECONDS)
+
+
+def serve(app: ASGIApp, bound: socket.socket) -> None:
+    """Run uvicorn on a socket that is bound already; logging is the family's."""
+    config = uvicorn.Config(app, http="httptools", log_config=None, access_log=False, timeout_graceful_shutdown=3)
+    uvicorn.Server(config).run(sockets=[bound])
