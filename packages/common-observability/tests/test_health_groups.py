@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from common.core.health import CheckSpec, Outcome, Status
-from common.exceptions import ConfigurationError
+from common.core import Plugins, Settings, hookimpl
+from common.core.health import CheckContext, CheckSpec, HealthCheck, Outcome, Status
+from common.exceptions import ConfigurationError, PluginLoadError
 from common.observability.health import Finding, HealthRunner, Level, Lifecycle, State, worst
 from common.observability.health.heartbeat import LoopHeartbeat
 
@@ -162,6 +163,58 @@ def test_an_unknown_member_of_a_group_is_refused_at_the_start() -> None:
     assert State.STARTING is runner.lifecycle.state
 
 
+def test_broken_plugins_are_named_together_and_can_be_blocked() -> None:
+    """One error has all three, with hook and cause; blocked by name, the service starts and the good checks run."""
+
+    class Raising:
+        @hookimpl
+        def common_health_checks(self) -> list[HealthCheck]:
+            raise ImportError("no driver")
+
+    class Wrong:
+        @hookimpl
+        def common_health_checks(self) -> list[str]:
+            return ["no check"]
+
+    class Exiting:
+        @hookimpl
+        def common_health_checks(self) -> list[HealthCheck]:
+            raise SystemExit(3)
+
+    class Good:
+        @hookimpl
+        def common_health_checks(self) -> list[HealthCheck]:
+            return [GoodCheck()]
+
+    def load(blocked: str) -> Plugins:
+        plugins = Plugins()
+        for name, plugin in (("raising", Raising()), ("wrong", Wrong()), ("exiting", Exiting()), ("good", Good())):
+            plugins.register(plugin, name=name)
+        plugins.load(Settings.from_environment({"COMMON_PLUGINS_BLOCK": blocked}), entry_points=False)
+        return plugins
+
+    with pytest.raises(PluginLoadError) as caught:
+        load("")
+    assert {"raising", "wrong", "exiting"} == {failure.plugin for failure in caught.value.failures}
+    assert {"common_health_checks"} == {failure.hook for failure in caught.value.failures}
+    assert all(
+        part in str(caught.value) for part in ("ImportError", "SystemExit", "a HealthCheck", "COMMON_PLUGINS_BLOCK")
+    )
+
+    runner = HealthRunner(load("raising,wrong,exiting").health_checks())
+    runner.start()
+    assert ["good", "lifecycle"] == [found.spec.name for found in runner.evaluate_sync().findings]
+
+
+class GoodCheck:
+    """A check that passes."""
+
+    spec = CheckSpec("good")
+
+    def check(self, ctx: CheckContext) -> bool:
+        return True
+
+
 @pytest.mark.parametrize("groups", [{"liveness": ("db",)}, {}])
 def test_a_datastore_does_not_decide_whether_the_process_lives(groups: dict[str, tuple[str, ...]]) -> None:
     """By its own groups or by configuration, it is refused for liveness unless that is asked for."""
@@ -230,10 +283,11 @@ def test_a_runner_lets_its_threads_go() -> None:
     async def fine(context: object) -> bool:
         return True
 
+    before = set(threading.enumerate())
     runner.add(CheckSpec("async"), fine)
     runner.start()
     runner.evaluate_sync()
-    loops = [thread for thread in threading.enumerate() if thread.name == "common-health-loop"]
+    loops = [thread for thread in set(threading.enumerate()) - before if thread.name == "common-health-loop"]
     runner.stop()
     for thread in loops:
         thread.join(timeout=30)

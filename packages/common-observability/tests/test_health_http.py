@@ -21,7 +21,6 @@ from common.observability.health import (
 )
 
 Answer = tuple[int, dict[str, str], bytes]
-Ask = Callable[[str, str], Answer]
 
 LISTING = (
     PluginListing(name="acme-plugin", dist="acme-plugin", version="2.1", state=PluginState.LOADED),
@@ -33,7 +32,7 @@ LISTING = (
 
 def level_of(request: HealthRequest) -> Level:
     """Tell by a header how much the request may see."""
-    return Level[(request.headers or {}).get("x-level", "NONE")]
+    return Level[request.headers.get("x-level", "NONE")]
 
 
 def made() -> HealthRunner:
@@ -165,8 +164,8 @@ def test_the_level_is_a_function_of_the_request(name: str) -> None:
     """By a header here; who shows none sees the status alone."""
     with adapter(name) as ask:
         _, _, none = ask("/readyz", "GET")
-        _, _, summary = ask("/readyz", "GET", {"x-level": "SUMMARY"})  # type: ignore[call-arg]
-        _, _, full = ask("/readyz", "GET", {"x-level": "FULL"})  # type: ignore[call-arg]
+        _, _, summary = ask("/readyz", "GET", {"x-level": "SUMMARY"})
+        _, _, full = ask("/readyz", "GET", {"x-level": "FULL"})
 
     assert ["status"] == list(json.loads(none))
     assert {"good", "lifecycle"} == set(json.loads(summary)["checks"])
@@ -177,8 +176,8 @@ def test_the_level_is_a_function_of_the_request(name: str) -> None:
 def test_info_tells_the_service_and_at_level_full_its_plugins(name: str) -> None:
     """Nobody sees it without a level."""
     with adapter(name) as ask:
-        _, _, summary = ask("/info", "GET", {"x-level": "SUMMARY"})  # type: ignore[call-arg]
-        _, headers, full = ask("/info", "GET", {"x-level": "FULL"})  # type: ignore[call-arg]
+        _, _, summary = ask("/info", "GET", {"x-level": "SUMMARY"})
+        _, headers, full = ask("/info", "GET", {"x-level": "FULL"})
 
     assert {"service": "orders", "version": "1.4.0"} == json.loads(summary)
     assert "application/json" == headers["content-type"]

@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from common.core.health import CheckSpec, Outcome, Status
+from common.core.health import CheckAnswer, CheckSpec, Outcome, Status
 from common.observability.health import Clocks, Finding, HealthRunner, Level, Report, ServiceDescription
 from common.observability.testing import Canary, Metrics
 
@@ -59,13 +59,14 @@ def test_every_body_is_valid_and_goes_with_its_code(status: Status, level: Level
 def test_the_schema_itself_refuses_what_the_draft_refuses() -> None:
     """An output on a pass, a status that is none, a check that is no list."""
     time = "2027-01-15T08:00:00Z"
-    for wrong in (
+    wrongs: list[dict[str, Any]] = [
         {"status": "good"},
         {"checks": {}},
         {"status": "pass", "checks": {"a": {"status": "pass"}}},
         {"status": "pass", "checks": {"a": [{"status": "pass", "time": time, "output": "x"}]}},
         {"status": "pass", "checks": {"a:b:c": [{"status": "pass", "time": time}]}},
-    ):
+    ]
+    for wrong in wrongs:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, SCHEMA)
 
@@ -107,7 +108,7 @@ def test_an_answer_may_be_kept_until_its_first_finding_is_stale(ages: tuple[floa
 def test_status_and_duration_are_metrics(metrics: Metrics) -> None:
     """One series per check and state, 1 for the state it is in; the duration by name and state, in seconds."""
     runner = HealthRunner()
-    answers = [Outcome(Status.WARN, "slow"), Outcome(Status.WARN, "slow"), True]
+    answers: list[CheckAnswer] = [Outcome(Status.WARN, "slow"), Outcome(Status.WARN, "slow"), True]
     runner.add(CheckSpec("gauge", ttl=0, ttl_fail=0), lambda context: answers.pop(0))
     runner.start()
     for _ in range(3):

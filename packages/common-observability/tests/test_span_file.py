@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.sdk.resources import Resource
@@ -26,7 +27,14 @@ def test_a_span_comes_back_as_it_was(tmp_path: Path) -> None:
     """Name, ids, times, kind, status, service and attributes of every type survive the file."""
     file = tmp_path / "spans.jsonl"
     tracer = provider(SpanFileExporter(file)).get_tracer("test")
-    attributes = {"text": "Zürich\n", "whole": 2**60, "real": 0.5, "flag": True, "list": ["a", "b"], "numbers": [1, 2]}
+    attributes: dict[str, Any] = {
+        "text": "Zürich\n",
+        "whole": 2**60,
+        "real": 0.5,
+        "flag": True,
+        "list": ["a", "b"],
+        "numbers": [1, 2],
+    }
     with (
         tracer.start_as_current_span("POST /orders", kind=SpanKind.SERVER) as parent,
         tracer.start_as_current_span("OrderDAO.place", kind=SpanKind.CLIENT, attributes=attributes) as child,

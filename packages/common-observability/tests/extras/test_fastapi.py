@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from fastapi import Depends, FastAPI
@@ -20,13 +20,14 @@ from common.observability.monitoring.asgi import ServerSpanMiddleware
 from common.observability.monitoring.sampling import EXCLUDED_URLS, exclude_probes
 from common.observability.testing import Logs, Spans
 
-Serve, Fetch = Callable[..., int], Callable[..., Any]
-Eventually = Callable[[Callable[[], Any]], Any]
+Serve: TypeAlias = Callable[..., int]
+Fetch: TypeAlias = Callable[..., Any]
+Eventually: TypeAlias = Callable[[Callable[[], Any]], Any]
 
 
 def made() -> HealthRunner:
     """Return a runner with a warning check."""
-    runner = HealthRunner(detail_level=lambda request: Level[(request.headers or {}).get("x-level", "NONE")])
+    runner = HealthRunner(detail_level=lambda request: Level[request.headers.get("x-level", "NONE")])
     runner.add(CheckSpec("warned"), lambda context: Outcome(Status.WARN, "slow"))
     runner.add(CheckSpec("bad", groups=frozenset({"broken"})), lambda context: False)
     return runner

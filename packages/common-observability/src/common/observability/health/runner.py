@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, overload
 
 from common.core.health import CheckAnswer, CheckContext, CheckSpec, HealthCheck, Outcome, Status
@@ -37,7 +37,7 @@ class HealthRequest:
 
     path: str
     method: str = "GET"
-    headers: Mapping[str, str] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     """Names in lower case."""
 
 
