@@ -82,7 +82,7 @@ async def _live(receive: Receive, send: Send) -> None:
 @contextmanager
 def _uvicorn(app: ASGIApp, http: str) -> Iterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, http=http, ws="wsproto", lifespan="on", log_config=None, access_log=False)
+    config = uvicorn.Config(app, http=http, ws="wsproto", lifespan="auto", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

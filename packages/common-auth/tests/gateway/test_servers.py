@@ -138,5 +138,7 @@ def test_a_spoof_is_audited_once(
     asking(port, b"GET /orders HTTP/1.1\r\nHost: orders\r\nConnection: close\r\n" + lines + b"\r\n")
     audit.close()
 
-    assert [("gateway_spoof", "x-user-id")] == [(e.type, str(e.details["header"]).replace("_", "-")) for e in trail.events]
+    assert [("gateway_spoof", "x-user-id")] == [
+        (e.type, str(e.details["header"]).replace("_", "-")) for e in trail.events
+    ]
     assert b"u-eve" not in trail.records[0].line
