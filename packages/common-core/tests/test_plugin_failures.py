@@ -103,7 +103,11 @@ def test_all_failures_come_in_one_error(installed_dists: InstalledDists) -> None
         pytest.param("raise SystemExit(3)", "SystemExit: 3", id="exit at import"),
         pytest.param("class Panic(BaseException): ...\nraise Panic('rust')", "Panic: rust", id="panic at import"),
         pytest.param("def f(:", "SyntaxError", id="syntax"),
-        pytest.param(HEAD + "@hookimpl\ndef common_audit_sinks(setings): ...\n", "setings", id="signature"),
+        pytest.param(
+            HEAD + "@hookimpl\ndef common_audit_sinks(setings): ...\n",
+            "it takes setings; the hook gives settings",
+            id="signature",
+        ),
         pytest.param(HEAD + "@hookimpl\ndef common_audit_sink(): ...\n", "did you mean common_audit_sinks?", id="slip"),
         pytest.param(
             HEAD + "@hookimpl\nclass common_audit_sinks: ...\n", "no function marked with @hookimpl", id="class as hook"

@@ -7,7 +7,7 @@ loop over the objects that the hooks returned.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from common.core.audit import AuditSink
 from common.core.commands import CliCommand
@@ -150,10 +150,5 @@ CLI_COMMANDS: HookRule[CliCommand] = HookRule(
     accepts=lambda value: isinstance(value, CliCommand),
     claims=lambda command: (Claim("command", command.name),),
 )
-RULES: tuple[HookRule[HealthCheck] | HookRule[AuditSink] | HookRule[PasswordHasher] | HookRule[CliCommand], ...] = (
-    HEALTH_CHECKS,
-    AUDIT_SINKS,
-    PASSWORD_HASHER,
-    CLI_COMMANDS,
-)
+RULES: tuple[HookRule[Any], ...] = (HEALTH_CHECKS, AUDIT_SINKS, PASSWORD_HASHER, CLI_COMMANDS)
 """Read by :meth:`common.core.Plugins.load` together with the specifications above."""

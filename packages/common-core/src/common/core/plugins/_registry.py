@@ -5,7 +5,7 @@ own, one raising implementation silences all others and is not named.
 """
 
 import inspect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -22,6 +22,8 @@ from common.core.plugins._settling import settle_claims
 from common.core.plugins._values import Contribution
 from common.core.settings import Settings
 from common.exceptions import ConfigurationError
+
+_COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,10 @@ class Registry:
             record.fail(f"the plugin name {record.name!r} is already taken by {namesake.origin}")
             return
         try:
+            for hook, cause in self._wrong_signatures(plugin):
+                record.fail(cause, hook=hook)
+            if record.failures:
+                return
             self._manager.register(plugin, record.name)
         except Exception as error:  # noqa: BLE001 - a wrong signature, or a stranger's attribute that raises
             self._manager.unregister(name=record.name)
@@ -125,6 +131,17 @@ class Registry:
         """Same as :meth:`unregister`, and no listing shows the plugin any more."""
         self.unregister(record)
         self.records.remove(record)
+
+    def _wrong_signatures(self, plugin: object) -> Iterator[tuple[str, str]]:
+        # pluggy checks them too, and stops at the first one.
+        for name in dir(plugin):
+            options = self._manager.parse_hookimpl_opts(plugin, name)
+            hook = name if options is None else options.get("specname") or name
+            if options is not None and self.knows(hook):
+                given = self.arguments_of(hook)
+                beyond = [wanted for wanted in _wanted_arguments(getattr(plugin, name)) if wanted not in given]
+                if beyond:
+                    yield hook, f"it takes {', '.join(beyond)}; the hook gives {', '.join(given) or 'no arguments'}"
 
     def _check_implementations(self, record: PluginRecord, plugin: object) -> None:
         mine = [implementation for implementation in self._all() if implementation.record is record]
@@ -224,3 +241,12 @@ class Registry:
         if any(item.rule.family_yields and not record.is_family for record, item in found):
             found = [(record, item) for record, item in found if not record.is_family]
         return tuple(item.contribution for _, item in sorted(found, key=lambda pair: pair[1].rank))
+
+
+def _wanted_arguments(function: Callable[..., object]) -> list[str]:
+    """Return what cannot be left out in a call: a parameter with a default is the plugin's own affair."""
+    return [
+        parameter.name
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.default is parameter.empty and parameter.kind not in _COLLECTING
+    ]
