@@ -23,6 +23,7 @@ DYNOXIDE_FAULTS: Final[Mapping[str, str]] = MappingProxyType(
         "lax-key-types": "key conditions with a value of the wrong type, or an empty one, give an empty page",
         "foreign-start": "a starting key of another partition or outside the range is taken",
         "unprojected": "a projection on an index may name what the index does not hold",
+        "projected-reads": "a read by key is charged for what its projection leaves; DynamoDB charges the item",
         "counts-ahead": "a page that ends at 1 MB counts the next item as scanned",
         "lax-transactions": "inside transactions expressions are checked late, or not at all",
         "moves-items": "an update in a transaction may change the key attributes of its item",

@@ -200,12 +200,17 @@ def _has_type(condition: HasType, holders: Placeholders) -> str:
 
 def _joined(word: str) -> _Writer:
     def write(condition: And | Or, holders: Placeholders) -> str:
+        if len(condition.parts) == 1:
+            # DynamoDB refuses brackets within brackets that hold nothing else.
+            return _condition(condition.parts[0], holders)
         return f" {word} ".join(_bracketed(part, holders) for part in condition.parts)
 
     return write
 
 
 def _bracketed(condition: Condition, holders: Placeholders) -> str:
+    while isinstance(condition, And | Or) and len(condition.parts) == 1:
+        (condition,) = condition.parts
     text = _condition(condition, holders)
     return f"({text})" if isinstance(condition, And | Or | Not) else text
 
