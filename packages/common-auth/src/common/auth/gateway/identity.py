@@ -7,6 +7,7 @@ from typing import Final
 
 from common.auth.exceptions import InvalidClaim, RoleRequired, ScopeRequired
 from common.auth.security.secrets import SecretStr
+from common.auth.security.token_claims import SCOPE_TOKEN
 
 __all__ = [
     "MAX_ACTORS",
@@ -75,6 +76,7 @@ class Identity:
             ("roles", ROLE_FORM, self.roles),
             ("request_id", REQUEST_ID_FORM, (self.request_id,)),
             ("source", SERVICE_FORM, (self.source, *self.actors)),
+            ("scope", SCOPE_TOKEN, self.scope),
         ):
             if not all(isinstance(value, str) and pattern.fullmatch(value) for value in values):
                 raise InvalidClaim(f"Identity: {name} must match {pattern.pattern}.", reason=f"malformed_{name}")

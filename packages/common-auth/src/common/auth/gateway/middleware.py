@@ -38,6 +38,7 @@ Endpoint = str | tuple[str, str]
 
 IDENTITY_MEMBER = "common.auth.identity"
 REQUEST_ID_MEMBER = "common.auth.request_id"
+_FOUND_BY_ROUTERS = ("route", "path_template")
 _ANY_METHOD = ""
 _POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
 
@@ -135,7 +136,11 @@ class GatewayAuthMiddleware:
         if identity is not None:
             request_id = identity.request_id
         inner = {**scope, **proven(arrival.headers, identity, request_id)}
-        await self._run(inner, receive, send, arrival, request_id, identity)
+        try:
+            await self._run(inner, receive, send, arrival, request_id, identity)
+        finally:
+            # What the router found is for the layers around too: spans and access lines are named after the route.
+            scope.update((name, inner[name]) for name in _FOUND_BY_ROUTERS if name in inner)
 
     def _identity(self, arrival: Arrival, request_id: str) -> Identity | None:
         if _names(self._exempt, arrival):

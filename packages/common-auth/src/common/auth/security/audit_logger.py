@@ -10,13 +10,12 @@ import os
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from common.auth.doctor import Finding
 from common.auth.exceptions import AuditUnavailable, ConfigurationError
 from common.auth.security.audit_entry import Acknowledgement, Entry
-from common.auth.security.audit_lane import Lane, SinkPolicy, SinkState, SinkStats
+from common.auth.security.audit_lane import Lane, SinkPolicy, SinkState
 from common.auth.security.audit_line import DETAILS_ROOM, Serialiser, checked_serialiser, encode_event, fits, to_json
 from common.auth.security.audit_supervisor import Supervisor
 from common.auth.security.audit_types import (
@@ -26,6 +25,7 @@ from common.auth.security.audit_types import (
     SYS_MONITOR_ENABLED,
     declare,
 )
+from common.auth.security.audit_values import AuditEmitter, AuditStats, EventRef, FlushReport
 from common.auth.security.clock import SYSTEM, Clock
 from common.auth.security.context import Claimed, RequestContext
 from common.auth.security.redaction import Budget, Redactor
@@ -34,7 +34,7 @@ from common.auth.security.sink_rules import check_sinks
 from common.core.audit import AuditOutcome, AuditSink, AuditType
 from common.core.utils import Uuid7Generator
 
-__all__ = ["AuditEmitter", "AuditLogger", "AuditStats", "EventRef", "FlushReport"]
+__all__ = ["AuditEmitter", "AuditLogger", "AuditStats", "EventRef", "FlushReport", "SinkPolicy"]
 
 _log = logging.getLogger("common.auth.audit")
 
@@ -44,83 +44,6 @@ _KEY_BYTES: Final = 32
 _SECONDS_AT_EXIT: Final = 2.0
 _COMPLAINTS_KEPT: Final = 256
 _NO_CONTEXT = RequestContext()
-
-
-@dataclass(frozen=True, slots=True)
-class EventRef:
-    """Which event was written: its id, and its place in the stream."""
-
-    id: str
-    stream: str
-    seq: int
-    """Position in the stream; 0 where the logger was closed already and the event went nowhere."""
-
-
-@dataclass(frozen=True, slots=True)
-class FlushReport:
-    """Whether everything emitted before the flush is where it belongs."""
-
-    complete: bool
-    pending: Mapping[str, int]
-    """Events that still wait, by the name of the sink; sinks that are done are not in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class AuditStats:
-    """What the logger has done so far. Made in one pass, not one instant: events go on meanwhile."""
-
-    stream: str
-    emitted: int
-    """Events that got a place in the stream."""
-    queue: int
-    """How many events may wait for each sink."""
-    sinks: tuple[SinkStats, ...]
-    anchor_age: float | None = None
-    """Seconds since the last signed statement of the stream's head; ``None`` where none is made."""
-
-    @property
-    def dropped(self) -> int:
-        """Events that a sink will never get, over all sinks."""
-        return sum(sink.lost for sink in self.sinks)
-
-    @property
-    def failures(self) -> int:
-        """Calls of sinks that raised."""
-        return sum(sink.failures for sink in self.sinks)
-
-    @property
-    def depth(self) -> int:
-        """The longest queue."""
-        return max((sink.depth for sink in self.sinks), default=0)
-
-
-class AuditEmitter(Protocol):
-    """What code that writes audit events needs; :class:`AuditLogger` is one."""
-
-    def emit(
-        self,
-        type: str,
-        *,
-        outcome: AuditOutcome,
-        actor: str | Claimed | None = None,
-        subject: str | Claimed | None = None,
-        reason: str | None = None,
-        ctx: RequestContext | None = None,
-        **details: object,
-    ) -> EventRef: ...
-
-    def emit_required(
-        self,
-        type: str,
-        *,
-        outcome: AuditOutcome,
-        actor: str | Claimed | None = None,
-        subject: str | Claimed | None = None,
-        reason: str | None = None,
-        ctx: RequestContext | None = None,
-        timeout: float = 2.0,
-        **details: object,
-    ) -> EventRef: ...
 
 
 class AuditLogger:
