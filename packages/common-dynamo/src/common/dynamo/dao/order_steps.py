@@ -257,7 +257,11 @@ def _judge(step: Step, item: Item | None, cash: QuoteAsset, unknown_attempts: in
     if stored.input != step.instruction.input:
         message = "The order is not the one that is stored under its id. Read it again and repeat the step with that."
         raise InvalidInput(errors=(FieldError("/order", "order_differs", message),))
-    raise OrderConflict(current=stored.status, final=not can_reach(stored.status, step.target.sources))
+    raise OrderConflict(
+        f"The order as it stands cannot become {step.target}; `current` tells its status, read it again for the rest.",
+        current=stored.status,
+        final=not can_reach(stored.status, step.target.sources),
+    )
 
 
 def _stored(item: Item | None) -> StoredOrder:

@@ -112,7 +112,7 @@ def trade_of(ledger: Ledger, order: Order) -> Trade:
 
 def _ending(ledger: Ledger, order: Order, request_id: str, target: OrderStatus, **more: Any) -> Step:
     """A PENDING order holds nothing; from any other status the hold goes back in the same transaction."""
-    if order.status is _S.PENDING:
+    if order.status is _S.PENDING and _S.PENDING in target.sources:
         return _step(ledger, order, request_id, target, sources=frozenset({_S.PENDING}), **more)
     trade = trade_of(ledger, order)
     sources = target.sources - {_S.PENDING}

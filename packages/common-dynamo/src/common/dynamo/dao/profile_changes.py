@@ -8,7 +8,7 @@ from common.dynamo.dao.instruction import Instruction, stale_request_id
 from common.dynamo.dao.ledger_types import EMAIL, PROFILE
 from common.dynamo.dao.outcomes import Applied
 from common.dynamo.dao.reading import read_item
-from common.dynamo.dao.recent_requests import input_of, remember
+from common.dynamo.dao.recent_requests import input_of, is_new_request, remember
 from common.dynamo.dao.records import EmailLock, Profile
 from common.dynamo.dao.submission import CHECK_FAILED, claim, transaction
 from common.dynamo.exceptions import (
@@ -71,7 +71,7 @@ class ProfileChange:
             table=self.table,
             key=PROFILE.item_key(self.seen.username),
             update=Update(set=(*kept, *password, *remember(self.instruction.id, self.instruction.input)), remove=gone),
-            condition=And((self._is_version_seen, self._is_active)),
+            condition=And((self._is_version_seen, self._is_active, is_new_request(self.instruction.id))),
             returns="ALL_NEW" if returns_new else "NONE",
         )
 
