@@ -1,0 +1,157 @@
+"""The main job, run as a person runs it: a command in a terminal, real processes, real sockets."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+EXCHANGE = [sys.executable, "-c", "import sys; from exchange.cli import main; sys.exit(main())"]
+SMALL = ["--traders", "3", "--trades", "1"]
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run([*EXCHANGE, *map(str, arguments)], capture_output=True, text=True, timeout=100, check=False)
+
+
+def children_of(pid: int) -> set[int]:
+    """Return the ids of the living processes that *pid* started."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return {int(child) for child in listed}
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process is there and no zombie."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """One small day, with everything that it left behind."""
+    folder = tmp_path_factory.mktemp("day") / "kept"
+    return run(*SMALL, "--keep", folder), folder
+
+
+def test_the_day_ends_well(day: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    """The day runs over HTTP and ends with exit code 0, every scene as expected and every check true."""
+    ended, _ = day
+
+    assert 0 == ended.returncode, ended.stdout[-3000:] + ended.stderr
+    assert "✗" not in ended.stdout
+    assert "Every check holds" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "Portfolios",
+        "Orders",
+        "One market order, traced across services",
+        "Data layer: calls and capacity units",
+        "Audit trail",
+        "Health",
+        "Plugins in force",
+        "Nothing was lost",
+    ],
+)
+def test_the_report_has_every_section(section: str, day: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    """The report shows what a person wants to see of the day."""
+    assert f"─ {section}" in day[0].stdout
+
+
+def test_a_trace_reaches_from_the_gateway_to_the_data_layer(day: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    """One request's tree goes through three services down to a DAO call with its capacity units."""
+    tree = day[0].stdout.partition("─ One market order")[2].partition("╰")[0]
+
+    for named in ("[gateway]", "[orders]", "[inventory]", "AssetDAO.price", "GetItem"):
+        assert named in tree
+    assert re.search(r"OrderDAO\.(buy|sell)\s+TransactWriteItems.*8 CU", tree)
+
+
+def test_the_stranger_takes_part(day: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    """Acme's plugin is in force: its sink has the whole trail, its check reports, its invoices were stored."""
+    ended, folder = day
+    own, strangers = (folder / f"inventory.{whose}.jsonl" for whose in ("audit", "acme"))
+
+    assert own.read_bytes() == strangers.read_bytes()
+    assert "acme-audit-disk" in ended.stdout
+    assert "3 found by its own index" in ended.stdout
+
+
+def test_no_secret_is_left_in_logs_spans_or_trail(day: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    """No password, token or assertion stands in anything that the run wrote down beside the database."""
+    ended, folder = day
+    written = [
+        file.read_text(encoding="utf-8", errors="replace")
+        for file in folder.iterdir()
+        if "exchange.db" not in file.name
+    ]
+
+    assert len(written) > 8
+    for text in (*written, ended.stdout, ended.stderr):
+        assert "correct horse" not in text
+        assert "not the password" not in text
+        assert "PRIVATE KEY" not in text
+        assert not re.search(r"eyJ[A-Za-z0-9_-]{20,}\.", text)
+
+
+def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
+    """``--keep`` never mixes two runs: a folder that is not empty is refused by name."""
+    (tmp_path / "something").touch()
+    ended = run("--keep", tmp_path)
+
+    assert 1 == ended.returncode
+    assert "not empty" in ended.stdout
+
+
+def test_help_names_the_options() -> None:
+    """``--help`` says what the command does and how."""
+    ended = run("--help")
+
+    assert 0 == ended.returncode
+    for option in ("--endpoint", "--keep", "--traders", "serve"):
+        assert option in ended.stdout
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """``exchange serve``, running, and its gateway's URL."""
+    process = subprocess.Popen(
+        [*EXCHANGE, "serve", "--keep", str(tmp_path / "kept")],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "200"},
+    )
+    assert process.stdout is not None
+    url = next(match.group(1) for line in process.stdout if (match := re.search(r"^gateway +(http\S+)", line)))
+    yield process, url
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_no_service_outlives_the_command(how: signal.Signals, serving: tuple[subprocess.Popen[str], str]) -> None:
+    """Ctrl-C ends all services cleanly, exit code 130; and where the command is killed, they notice and end too."""
+    process, url = serving
+    services = children_of(process.pid)
+    assert 200 == httpx.get(f"{url}/readyz").status_code
+    process.send_signal(how)
+    code = process.wait(timeout=20)
+    until = time.monotonic() + 15
+    while any(map(is_alive, services)) and time.monotonic() < until:
+        time.sleep(0.05)
+
+    assert 4 == len(services)
+    assert code == (130 if how is signal.SIGINT else -signal.SIGKILL)
+    assert not any(map(is_alive, services))
