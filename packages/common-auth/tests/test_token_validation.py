@@ -199,7 +199,9 @@ WRONG_VALUES: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize(("claim", "value", "reason"), WRONG_VALUES)
-def test_a_claim_of_the_wrong_value_or_shape_is_refused(claim: str, value: Any, reason: str, clock: FrozenClock) -> None:
+def test_a_claim_of_the_wrong_value_or_shape_is_refused(
+    claim: str, value: Any, reason: str, clock: FrozenClock
+) -> None:
     """Optional claims too are what they must be, where they are there."""
     assert reason == refusal(forge(KEY, access_claims(**{claim: value})), clock).reason
 
@@ -277,7 +279,11 @@ def test_any_text_and_bytes_are_refused_by_a_token_error(junk: str | bytes) -> N
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.dictionaries(st.sampled_from(sorted(access_claims()) + ["scope", "roles", "act", "azp", "amr", "auth_time"]), VALUES))
+@given(
+    st.dictionaries(
+        st.sampled_from([*sorted(access_claims()), "scope", "roles", "act", "azp", "amr", "auth_time"]), VALUES
+    )
+)
 def test_claims_of_any_shape_are_accepted_or_refused_by_a_token_error(changes: dict[str, Any]) -> None:
     """A signed token may say anything; what is accepted has the types that the properties promise."""
     try:

@@ -14,6 +14,16 @@ from common.core.markers import hookimpl
 from common.core.passwords import PasswordHasher, VerifyResult
 from common.core.settings import Settings
 
+__all__ = [
+    "RefusingHasher",
+    "common_audit_sinks",
+    "common_cli_commands",
+    "common_health_checks",
+    "common_password_hasher",
+    "common_shutdown",
+    "common_startup",
+]
+
 _log = logging.getLogger("common.auth")
 
 _SECONDS_TO_FLUSH = 5.0

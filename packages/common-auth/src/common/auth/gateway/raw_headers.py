@@ -18,6 +18,7 @@ __all__ = [
     "SOURCE",
     "USER_ID",
     "RawHeaders",
+    "about",
     "collect",
     "without_identity",
 ]

@@ -36,8 +36,8 @@ class PolicyReport:
     """What a password breaks; nothing of the password itself."""
 
     codes: tuple[str, ...] = ()
-    """``too_short``, ``too_long``, ``not_unicode``, ``listed_password``, ``repetition``, or what a password consists of:
-    ``context_word``, ``listed_word``, ``sequence``, ``number``."""
+    """``too_short``, ``too_long``, ``not_text``, ``not_unicode``, ``listed_password``, ``repetition``, or what a password
+    consists of: ``context_word``, ``listed_word``, ``sequence``, ``number``."""
 
     @property
     def ok(self) -> bool:
@@ -93,6 +93,8 @@ class PasswordPolicy:
             context: What attackers know of this user: user name, e-mail address, real name.
             mfa: Whether a second factor stands beside it.
         """
+        if not isinstance(password, str):
+            return PolicyReport(("not_text",))
         if len(password) > self.max_length:
             return PolicyReport(("too_long",))
         if any("\ud800" <= character <= "\udfff" for character in password):
