@@ -12,7 +12,7 @@ from uuid import UUID
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.observability.logging.json_safe import MAX_LINE, MAX_TEXT
@@ -151,10 +151,11 @@ VALUES = st.recursive(
     | st.datetimes()
     | st.uuids(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters()) | st.integers(), inner) | st.tuples(inner),
-    max_leaves=20,
+    max_leaves=10,
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(fields=st.dictionaries(st.text(st.characters()), VALUES))
 def test_any_fields_give_one_line_of_the_same_json_values(fields: dict[str, Any]) -> None:
     """Whatever the fields, the line is UTF-8, one line, one object, and the same with and without orjson."""

@@ -19,6 +19,7 @@ from common.observability.monitoring.spans import SpanRecord
 from common.observability.monitoring.trace_tree import BAR_CELLS, TreeLine, tree_lines
 
 try:
+    from rich.box import SIMPLE_HEAD
     from rich.cells import cell_len, set_cell_size
     from rich.console import Console
     from rich.table import Table
@@ -31,7 +32,8 @@ except ImportError as error:
 __all__ = ["DevView", "operation_table", "render_trace"]
 
 _MS_CELLS = 11
-_FACTS_CELLS = 10
+# Milliseconds, the bars' ends, and room for the capacity units.
+_FIXED_CELLS = _MS_CELLS + 3 + 10
 _SHORTEST_LEFT = 24
 
 
@@ -46,10 +48,13 @@ def render_trace(spans: Iterable[SpanRecord], *, width: int = 100) -> Text:
         spans: In any order; open ones are drawn to the end.
         width: Columns at most; on the right, retries, pages and errors may go beyond.
     """
-    lines = tree_lines(spans)
-    label_cells = max((cell_len(line.guide + line.label) for line in lines if line.detail), default=0) + 2
-    lefts = [_left(line, label_cells) for line in lines]
-    room = width - _MS_CELLS - BAR_CELLS - 3 - _FACTS_CELLS
+    spans = tuple(spans)
+    bar_cells = BAR_CELLS
+    lines, lefts = _columns(spans, bar_cells)
+    if max(map(cell_len, lefts), default=0) > width - _FIXED_CELLS - bar_cells:
+        bar_cells //= 2
+        lines, lefts = _columns(spans, bar_cells)
+    room = width - _FIXED_CELLS - bar_cells
     cells = max(_SHORTEST_LEFT, min(max(map(cell_len, lefts), default=0), room))
     text = Text(no_wrap=True, overflow="ignore")
     for line, left in zip(lines, lefts, strict=True):
@@ -123,6 +128,12 @@ def _within_process(span: ReadableSpan) -> SpanRecord:
     return SpanRecord(**{name: getattr(record, name) for name in record.__slots__} | {"parent_id": None})
 
 
+def _columns(spans: Iterable[SpanRecord], bar_cells: int) -> tuple[list[TreeLine], list[str]]:
+    lines = tree_lines(spans, bar_cells=bar_cells)
+    label_cells = max((cell_len(line.guide + line.label) for line in lines if line.detail), default=0) + 2
+    return lines, [_left(line, label_cells) for line in lines]
+
+
 def _left(line: TreeLine, label_cells: int) -> str:
     label = _printable(line.guide + line.label)
     return set_cell_size(label, label_cells) + _printable(line.detail) if line.detail else label
@@ -152,7 +163,9 @@ def _draw(text: Text, line: TreeLine, left: str) -> None:
 
 
 def _table(rows: Iterable[OperationRow]) -> Table:
-    table = Table("operation", "API", "table", title="Operations")
+    table = Table(title="Operations", box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in ("operation", "API", "table"):
+        table.add_column(heading, overflow="fold")
     for heading in ("calls", "errors", "p50 ms", "max ms", "CU"):
         table.add_column(heading, justify="right")
     for row in rows:

@@ -10,7 +10,7 @@ from common.observability.monitoring.spans import SpanRecord
 __all__ = ["BAR_CELLS", "Branch", "TreeLine", "branches", "capacity_units", "tree_lines"]
 
 BAR_CELLS = 24
-"""Width of the waterfall."""
+"""Width of the waterfall, where there is room for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class TreeLine:
     """API and table of a DAO call, the service called by any other; in brackets, the service that the trace enters."""
     ms: str
     bar: str
-    """Exactly :data:`BAR_CELLS` characters."""
+    """As many characters as the waterfall is wide."""
     facts: str
     """Capacity units, pages, retries."""
     error: str
@@ -77,7 +77,7 @@ def _draw(
             stack.append((child, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  ")))
 
 
-def tree_lines(spans: Iterable[SpanRecord]) -> list[TreeLine]:
+def tree_lines(spans: Iterable[SpanRecord], *, bar_cells: int = BAR_CELLS) -> list[TreeLine]:
     """Return the lines of the tree of *spans*; the waterfall reaches from the earliest start to the latest end."""
     drawn = branches(spans)
     if not drawn:
@@ -85,7 +85,8 @@ def tree_lines(spans: Iterable[SpanRecord]) -> list[TreeLine]:
     start = min(branch.span.start_ns for branch in drawn)
     end = max(max(branch.span.start_ns, branch.span.end_ns or 0) for branch in drawn)
     several = len({branch.span.service for branch in drawn}) > 1
-    return [_line(branch, start, end, several) for branch in drawn]
+    scale = _Scale(start, end, bar_cells)
+    return [_line(branch, scale, several) for branch in drawn]
 
 
 def capacity_units(span: SpanRecord) -> float:
@@ -99,16 +100,33 @@ def capacity_units(span: SpanRecord) -> float:
     return total
 
 
-def _line(branch: Branch, start: int, end: int, several: bool) -> TreeLine:
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """What the cells of the waterfall stand for, in nanoseconds since the epoch."""
+
+    start: int
+    end: int
+    cells: int
+
+    def bar(self, begin: int, until: int) -> str:
+        total = self.end - self.start
+        if total <= 0:
+            return "━" * self.cells
+        length = min(self.cells, max(1, round((until - begin) / total * self.cells)))
+        first = min(int((begin - self.start) / total * self.cells), self.cells - length)
+        return f"{' ' * first}{'━' * length}".ljust(self.cells)
+
+
+def _line(branch: Branch, scale: _Scale, several: bool) -> TreeLine:
     span = branch.span
-    until = end if span.end_ns is None else span.end_ns
+    until = scale.end if span.end_ns is None else span.end_ns
     detail = _call(span) or (f"[{span.service}]" if several and branch.enters else "")
     return TreeLine(
         guide=branch.guide,
         label=span.text("db.query.summary") or span.name,
         detail=detail,
         ms="open" if span.end_ns is None else f"{(until - span.start_ns) / 1e6:.1f} ms",
-        bar=_bar(span.start_ns - start, until - start, end - start),
+        bar=scale.bar(span.start_ns, until),
         facts=_facts(span),
         error=_error(span),
     )
@@ -119,14 +137,6 @@ def _call(span: SpanRecord) -> str:
         return f"→ {server}"
     tables = span.text("db.collection.name") or ",".join(span.texts("aws.dynamodb.table_names"))
     return f"{span.text('db.operation.name')} {tables}".strip()
-
-
-def _bar(begin: int, until: int, total: int) -> str:
-    if total <= 0:
-        return "━" * BAR_CELLS
-    length = min(BAR_CELLS, max(1, round((until - begin) / total * BAR_CELLS)))
-    first = min(int(begin / total * BAR_CELLS), BAR_CELLS - length)
-    return f"{' ' * first}{'━' * length}".ljust(BAR_CELLS)
 
 
 def _facts(span: SpanRecord) -> str:
