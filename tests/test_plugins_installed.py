@@ -87,18 +87,8 @@ class Environment:
         known = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
         constraints.write_text("".join(f"{name}=={version}\n" for name, version in known.items() if "+" not in version))
         subprocess.run(["uv", "venv", "--quiet", "--python", sys.executable, self.folder], check=True)
-        command = [
-            "uv",
-            "pip",
-            "install",
-            "--quiet",
-            "--no-config",
-            "--python",
-            self.folder,
-            "-c",
-            constraints,
-            *wheels,
-        ]
+        into: list[str | Path] = ["--python", self.folder, "--constraint", constraints]
+        command = ["uv", "pip", "install", "--quiet", "--no-config", *into, *wheels]
         subprocess.run(command, check=True, cwd=self.folder)
 
     def run(self, *command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
