@@ -579,4 +579,5 @@ def test_times_of_keys_have_a_zone(field: str) -> None:
 
     with pytest.raises(ConfigurationError, match="time zone"):
         VerificationKey(kid="k", alg="EdDSA", material=material, **options)
-    VerificationKey(kid="k", alg="EdDSA", material=material, **{field: datetime(2026, 1, 1, tzinfo=UTC)})
+    zoned: Mapping[str, Any] = {field: datetime(2026, 1, 1, tzinfo=UTC)}
+    VerificationKey(kid="k", alg="EdDSA", material=material, **zoned)

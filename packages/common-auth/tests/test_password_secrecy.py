@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 import common.auth.exceptions
-from common.auth.exceptions import CommonError
 from common.auth.plugin import RefusingHasher
 from common.auth.security.hashing_pool import HashingPool
 from common.auth.security.password_manager import PasswordManager
 from common.auth.security.password_octets import SealedPassword
 from common.auth.testing import quick_passwords
+from common.exceptions import CommonError
 
 CANARY = "canary-\u00e9-7d1f0c"
 OURS = str(Path(common.auth.exceptions.__file__).parent)

@@ -222,7 +222,8 @@ def joserfc_key(alg: str) -> Any:
     if isinstance(material, SecretBytes):
         return OctKey.import_key(material.reveal())
     members: Any = public_members(material)
-    return {"OKP": OKPKey, "EC": ECKey, "RSA": RSAKey}[members["kty"]].import_key(members)
+    kinds: dict[str, Any] = {"OKP": OKPKey, "EC": ECKey, "RSA": RSAKey}
+    return kinds[members["kty"]].import_key(members)
 
 
 def pyjwt_key(alg: str) -> Any:
@@ -271,7 +272,7 @@ def test_we_read_the_tokens_of_others(alg: str) -> None:
     if isinstance(material, SecretBytes):
         key: Any = OctKey.import_key(material.reveal())
     else:
-        curve = ALGORITHMS[alg].curve
+        curve: Any = ALGORITHMS[alg].curve
         key = (OKPKey if ALGORITHMS[alg].kty == "OKP" else ECKey).generate_key(curve)
     header = {"alg": alg, "kid": "k1", "typ": "at+jwt"}
     token = jws.serialize_compact(header, json.dumps(access_claims()).encode(), key, algorithms=[alg])
@@ -339,8 +340,8 @@ def test_what_we_accept_others_accept(alg: str) -> None:
         "{}".encode("utf-16"),
     ):
         odd.append(forge(KEYS[alg], text))
-    for members in ({"crit": ["b64"]}, {"crit": []}, {"zip": "DEF"}, {"typ": "JWT"}, {"b64": True}, {"cty": "JWT"}):
-        odd.append(forge(KEYS[alg], **members))
+    extra: list[dict[str, Any]] = [{"crit": ["b64"]}, {"crit": []}, {"zip": "DEF"}, {"typ": "JWT"}, {"b64": True}]
+    odd += [forge(KEYS[alg], **members) for members in extra]
     ours = [token for token in odd if read_by_us(token, alg) is not None]
 
     assert forge(KEYS[alg]) in ours or alg == "ES256"
@@ -360,15 +361,20 @@ def roca_key() -> rsa.RSAPublicKey:
 
 def test_plain_pyjwt_takes_keys_that_we_refuse() -> None:
     """Wrong ``use`` and ``key_ops``, ROCA moduli and mixed sets: the reasons for rules of our own."""
-    members: Any = public_members(KEYS["EdDSA"].verification.material)  # type: ignore[arg-type]
+    members: dict[str, Any] = dict(public_members(KEYS["EdDSA"].verification.material))  # type: ignore[arg-type]
     secret = {"kty": "oct", "alg": "HS256", "k": "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg", "kid": "k2"}
     roca: Any = public_members(roca_key())
-    for jwk in ({**members, "use": "enc"}, {**members, "key_ops": ["encrypt"]}, {**roca, "alg": "RS256"}):
+    bad: list[dict[str, Any]] = [
+        {**members, "use": "enc"},
+        {**members, "key_ops": ["encrypt"]},
+        {**roca, "alg": "RS256"},
+    ]
+    for jwk in bad:
         assert jwt.PyJWK.from_dict(jwk).algorithm_name in {"EdDSA", "RS256"}
         with pytest.raises(WeakKey):
             VerificationKey.from_jwk(jwk)
 
-    mixed = {"keys": [{**members, "kid": "k1", "alg": "EdDSA"}, secret]}
+    mixed: dict[str, Any] = {"keys": [{**members, "kid": "k1", "alg": "EdDSA"}, secret]}
     assert 2 == len(jwt.PyJWKSet.from_dict(mixed).keys)
     with pytest.raises(Exception, match="one ring"):
         KeyRing.from_jwks(mixed, issuer=ISSUER)

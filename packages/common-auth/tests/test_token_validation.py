@@ -90,6 +90,11 @@ def test_required_claims_are_there_and_not_empty(claim: str, value: Any, clock: 
     assert f"missing_{claim}" == refused.reason
 
 
+def absent(claim: str) -> dict[str, Any]:
+    """Leave a claim out."""
+    return {claim: ...}
+
+
 def test_another_issuers_tokens_may_lack_some(clock: FrozenClock) -> None:
     """The profile says which; issuer, audience, subject and times are always needed."""
     lenient = TokenProfile(required=frozenset())
@@ -99,7 +104,7 @@ def test_another_issuers_tokens_may_lack_some(clock: FrozenClock) -> None:
     assert (None, 0, None, None) == (claims.session, claims.epoch, claims.token_id, claims.client_id)
     for claim in ("iss", "sub", "aud", "exp", "iat"):
         with pytest.raises(TokenInvalid):
-            manager.validate(forge(KEY, access_claims(**{claim: ...})))
+            manager.validate(forge(KEY, access_claims(**absent(claim))))
 
 
 NUMBERS = {
@@ -378,7 +383,8 @@ def test_outward_every_refusal_is_the_same(clock: FrozenClock) -> None:
 
 def test_refusals_do_not_quote_the_token(clock: FrozenClock) -> None:
     """Neither text nor any error behind it holds a part of what was shown (auth X2)."""
-    tokens = [row[1] for row in ORDER] + [forge(KEY, access_claims(sub="canary 1")), "canary" + "\ud800", b"canary\xff"]
+    tokens: list[str | bytes] = [row[1] for row in ORDER]
+    tokens += [forge(KEY, access_claims(sub="canary 1")), "canary" + "\ud800", b"canary\xff"]
     for token in tokens:
         refused = refusal(token, clock)
         assert refused.__cause__ is None

@@ -45,6 +45,7 @@ class JwsAlgorithm:
 
     @property
     def is_symmetric(self) -> bool:
+        """Whether whoever can verify can also sign."""
         return self.kty == "oct"
 
     @property

@@ -137,6 +137,7 @@ class KeyRing:
 
     @property
     def issuer(self) -> str:
+        """Whose keys these are: the ``iss`` of the tokens."""
         return self._issuer
 
     @property

@@ -113,6 +113,7 @@ class PasswordManager:
 
     @property
     def pool(self) -> HashingPool:
+        """What bounds how much is hashed at once; others may share it."""
         return self._pool
 
     def hash(self, password: str | bytes, /) -> str:

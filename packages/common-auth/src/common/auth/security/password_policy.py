@@ -41,6 +41,7 @@ class PolicyReport:
 
     @property
     def ok(self) -> bool:
+        """Whether the password breaks nothing."""
         return not self.codes
 
     def require(self) -> None:

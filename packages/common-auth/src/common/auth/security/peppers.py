@@ -63,10 +63,12 @@ class PepperRing:
 
     @property
     def active_id(self) -> str:
+        """The id of the pepper for new hashes."""
         return self._active_id
 
     @property
     def ids(self) -> tuple[str, ...]:
+        """All ids, in the order in which the peppers were given."""
         return tuple(self._peppers)
 
     def find(self, pepper_id: str) -> SecretBytes:

@@ -55,10 +55,12 @@ class Reading:
 
     @property
     def different_pieces(self) -> int:
+        """How many pieces remain when repeated ones count once."""
         return len(set(self.pieces))
 
     @property
     def rank(self) -> tuple[int, int]:
+        """What readings are compared by; less is better."""
         return (self.unexplained, len(self.pieces))
 
 

@@ -116,6 +116,7 @@ class VerificationKey:
 
     @property
     def algorithm(self) -> JwsAlgorithm:
+        """What belongs to :attr:`alg`: the kind of key, the curve, the least length."""
         return algorithm_named(self.alg)
 
     def verify(self, message: bytes, signature: bytes) -> bool:
@@ -238,10 +239,12 @@ class SigningKey:
 
     @property
     def kid(self) -> str:
+        """The key id, the same as of the key that verifies."""
         return self.verification.kid
 
     @property
     def alg(self) -> str:
+        """The JWS algorithm."""
         return self.verification.alg
 
     def starting(self, not_before: datetime) -> "SigningKey":

@@ -171,14 +171,17 @@ class Claims:
 
     @property
     def issuer(self) -> str:
+        """The claim ``iss``."""
         return cast("str", self._members["iss"])
 
     @property
     def subject(self) -> str:
+        """The claim ``sub``: an opaque user id."""
         return cast("str", self._members["sub"])
 
     @property
     def client_id(self) -> str | None:
+        """The claim ``client_id``: the application that the token was issued to."""
         return cast("str | None", self._members.get("client_id"))
 
     @property
@@ -198,10 +201,12 @@ class Claims:
 
     @property
     def issued_at(self) -> datetime:
+        """The claim ``iat``, in UTC."""
         return moment(cast("float", self._members["iat"]))
 
     @property
     def expires_at(self) -> datetime:
+        """The claim ``exp``, in UTC."""
         return moment(cast("float", self._members["exp"]))
 
     @property
@@ -217,10 +222,12 @@ class Claims:
 
     @property
     def roles(self) -> frozenset[str]:
+        """The claim ``roles``; empty where there is none."""
         return frozenset(cast("list[str]", self._members.get("roles", [])))
 
     @property
     def scope(self) -> frozenset[str]:
+        """The claim ``scope``, split; empty where there is none."""
         return frozenset(cast("str", self._members.get("scope", "")).split())
 
     @property
