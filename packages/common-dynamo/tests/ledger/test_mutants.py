@@ -1,0 +1,159 @@
+"""A ledger that is wrong in one way fails the bank within three runs: the checker can see (ledger R16).
+
+Each mutant takes one safeguard away, in the code or on its way to the engine; the bank has to report violations.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from common.core.utils import UlidGenerator
+from common.dynamo.dao import instruction, submission
+from common.dynamo.dao.order_steps import Step
+from common.dynamo.dao.postings import Posting
+from common.dynamo.exceptions import RequestIdReused
+from common.dynamo.layout import PARTITION_PATH
+from common.dynamo.requests import (
+    Constant,
+    Exists,
+    GetItem,
+    Request,
+    TransactWriteItems,
+    Update,
+    UpdateItem,
+)
+from common.dynamo.testing import CHECKER_RATES, Engine, FaultPlan, FaultyWire
+from common.dynamo.testing.bank import Bank
+from common.dynamo.testing.ledger import LedgerKit
+from common.dynamo.wire import Answer, Wire
+
+RATES = replace(CHECKER_RATES, late=0.10, drop_after=0.08, duplicate=0.08)
+"""A very bad day, so that three short runs meet what a mutant is blind to."""
+
+
+class InPieces(FaultyWire):
+    """Two writes instead of one: each part of a transaction goes out by itself, and the process may die in between."""
+
+    def send(self, request: Request, timeout: float) -> Answer:
+        """Send the parts one after the other, until one is refused."""
+        if not isinstance(request, TransactWriteItems):
+            return super().send(request, timeout)
+        answer = Answer(200, {})
+        for position, part in enumerate(request.parts):
+            answer = super().send(part, timeout)  # type: ignore[arg-type]
+            if answer.status != 200:
+                return _as_cancelled(answer, position, len(request.parts))
+        return Answer(200, {})
+
+
+def _as_cancelled(answer: Answer, position: int, parts: int) -> Answer:
+    if answer.body.get("__type") != "ConditionalCheckFailedException":
+        return answer
+    reasons: list[dict[str, Any]] = [{"Code": "None"} for _ in range(parts)]
+    reasons[position] = {"Code": "ConditionalCheckFailed", "Item": answer.body.get("Item")}
+    return Answer(400, {"__type": "TransactionCanceledException", "CancellationReasons": reasons})
+
+
+class ReadModifyWrite(FaultyWire):
+    """Amounts are read, added up here, and written as absolute numbers."""
+
+    def send(self, request: Request, timeout: float) -> Answer:
+        """Replace every ADD on an account by a SET of what was read plus the amount."""
+        if isinstance(request, TransactWriteItems):
+            parts = tuple(self._absolute(part, timeout) for part in request.parts)
+            request = replace(request, parts=parts, token=None)
+        return super().send(request, timeout)
+
+    def _absolute(self, part: Any, timeout: float) -> Any:
+        if not isinstance(part, UpdateItem) or part.key["sk"] != {"S": "ACCT"}:
+            return part
+        read = self._wire.send(GetItem(table=part.table, key=part.key, consistent=True), timeout)
+        item = read.body.get("Item", {})
+        sums = tuple(
+            (path, Constant({"N": str(Decimal(item.get(path.parts[0], {}).get("N", "0")) + Decimal(added.value["N"]))}))
+            for path, added in part.update.add
+        )
+        return replace(part, update=Update(set=(*part.update.set, *sums)))
+
+
+def plain(wire: Wire, plan: FaultPlan) -> FaultyWire:
+    """The wire as it is."""
+    return FaultyWire(wire, plan)
+
+
+def take_without_asking(patch: pytest.MonkeyPatch) -> None:
+    """No balance condition: what is subtracted need not be there."""
+    patch.setattr(Posting, "taken", property(lambda self: {}))
+
+
+def write_over(patch: pytest.MonkeyPatch) -> None:
+    """No idempotency: the entry is put whether or not the id is taken."""
+    patch.setattr(submission, "_ABSENT", None)
+
+
+def call_repeats_failures(patch: pytest.MonkeyPatch) -> None:
+    """A replay is reported as a failure."""
+
+    def refuse(*_: object) -> None:
+        raise RequestIdReused
+
+    patch.setattr(submission, "_replay", refuse)
+
+
+def step_from_anywhere(patch: pytest.MonkeyPatch) -> None:
+    """An unconditioned transition: the order's status is not asked."""
+    patch.setattr(Step, "_comes_from_source", property(lambda self: Exists(PARTITION_PATH)))
+
+
+def key_by_time(patch: pytest.MonkeyPatch) -> None:
+    """The journal is keyed by the time of the attempt instead of the caller's id."""
+    new_id = UlidGenerator()
+    patch.setattr(instruction, "sortable_request_id", lambda request_id: new_id())
+
+
+def forget_refusals(patch: pytest.MonkeyPatch) -> None:
+    """No tombstone: a refusal is told and not written down."""
+
+    def tell(op: object, refused_submission: object, refused: Any, **_: object) -> None:
+        raise refused.error
+
+    patch.setattr(submission, "refuse", tell)
+
+
+def nothing(patch: pytest.MonkeyPatch) -> None:
+    """The code as it is; the mutation is on the wire."""
+
+
+MUTANTS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Callable[[Wire, FaultPlan], FaultyWire]]] = {
+    "no balance condition": (take_without_asking, plain),
+    "no idempotency": (write_over, plain),
+    "two writes": (nothing, InPieces),
+    "replay reported as failure": (call_repeats_failures, plain),
+    "read-modify-write": (nothing, ReadModifyWrite),
+    "unconditioned transition": (step_from_anywhere, plain),
+    "timestamp key": (key_by_time, plain),
+    "no tombstone": (forget_refusals, plain),
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_the_bank_catches(
+    mutant: str, engine: Engine, ledger_on: Callable[..., LedgerKit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within three runs some account, journal or answer is wrong, and the bank says so."""
+    mutate, wire_of = MUTANTS[mutant]
+    for seed in (1, 2, 3):
+        plan = FaultPlan(seed)
+        ledger = ledger_on(wire_of(engine.wire(), plan))
+        with monkeypatch.context() as patch:
+            bank = Bank(ledger, plan, seed=seed, operations=300, rates=RATES)
+            bank.prepare()
+            mutate(patch)
+            violations = bank.run()
+        ledger.db.close()
+        if violations:
+            return
+    pytest.fail(f"three runs did not notice: {mutant}")
