@@ -197,6 +197,8 @@ ReturnValues: TypeAlias = Literal["NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetItem:
+    """Read one item."""
+
     operation: ClassVar[str] = "GetItem"
     table: str
     key: ItemKey
@@ -218,6 +220,8 @@ class PutItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateItem:
+    """Change one item, or make it where it is missing and the condition allows."""
+
     operation: ClassVar[str] = "UpdateItem"
     table: str
     key: ItemKey
@@ -228,6 +232,8 @@ class UpdateItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteItem:
+    """Remove one item."""
+
     operation: ClassVar[str] = "DeleteItem"
     table: str
     key: ItemKey
@@ -260,6 +266,8 @@ class KeyCondition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
+    """Read a range of one partition, of the table or of an index."""
+
     operation: ClassVar[str] = "Query"
     table: str
     key: KeyCondition
@@ -278,6 +286,8 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
+    """Read everything, page by page; for backfills."""
+
     operation: ClassVar[str] = "Scan"
     table: str
     index: str | None = None
@@ -292,6 +302,8 @@ class Scan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchGetItem:
+    """Read many items, each by its key; some may come back unprocessed."""
+
     operation: ClassVar[str] = "BatchGetItem"
     keys: Mapping[str, tuple[ItemKey, ...]]
     """Table name to keys; 1 to 100 in all, none twice."""
@@ -300,6 +312,8 @@ class BatchGetItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchWriteItem:
+    """Write many items, each by itself: no condition, no atomicity; some may come back unprocessed."""
+
     operation: ClassVar[str] = "BatchWriteItem"
     writes: Mapping[str, tuple[PutItem | DeleteItem, ...]]
     """Table name to unconditional puts and deletes; 1 to 25 in all, no item twice."""
@@ -310,6 +324,8 @@ class BatchWriteItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConditionCheck:
+    """A part of a transaction that writes nothing and holds the others to its condition."""
+
     operation: ClassVar[str] = "ConditionCheck"
     table: str
     key: ItemKey
@@ -331,6 +347,8 @@ class TransactWriteItems:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransactGetItems:
+    """Read up to 100 items as of one moment."""
+
     operation: ClassVar[str] = "TransactGetItems"
     parts: tuple[GetItem, ...]
 
@@ -375,6 +393,8 @@ class TableDefinition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateTable:
+    """Make a table."""
+
     operation: ClassVar[str] = "CreateTable"
     definition: TableDefinition
 
@@ -386,24 +406,32 @@ class CreateTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DescribeTable:
+    """Read the state and definition of a table."""
+
     operation: ClassVar[str] = "DescribeTable"
     table: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteTable:
+    """Remove a table with everything in it."""
+
     operation: ClassVar[str] = "DeleteTable"
     table: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListTables:
+    """Read the names of the tables, a page at a time."""
+
     operation: ClassVar[str] = "ListTables"
     start: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DescribeTimeToLive:
+    """Read which attribute expires items."""
+
     operation: ClassVar[str] = "DescribeTimeToLive"
     table: str
 
