@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Context, Decimal, localcontext
-from enum import Enum, IntEnum
+from enum import IntEnum, StrEnum
 from ipaddress import IPv4Address
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -18,7 +18,7 @@ from common.dynamo.exceptions import InvalidItem
 from common.exceptions import ConfigurationError, InvalidInput
 
 
-class Colour(str, Enum):
+class Colour(StrEnum):
     RED = "red"
 
 
@@ -143,14 +143,14 @@ def test_a_scale_may_depend_on_the_row() -> None:
         key=Key("L#{id}", "L"),
         scales={"quantity": lambda row, key: scales[row["asset"]], "fees": lambda row, key: scales[key]},
     )
-    stored = line.encode(Line(id="1", asset="BTC", quantity=Decimal("1"), fees={"USD": Decimal("3")}))
+    stored = line.encode(Line(id="1", asset="BTC", quantity=Decimal(1), fees={"USD": Decimal(3)}))
 
     assert "1.00000000" == str(line.decode(stored).quantity)
     assert "3.00" == str(line.decode(stored).fees["USD"])
     with pytest.raises(InvalidInput, match="does not fit 2 decimal places"):
         line.encode(Line(id="1", asset="USD", quantity=Decimal("0.001")))
     with pytest.raises(InvalidInput, match="scale cannot be told"):
-        line.encode(Line(id="1", asset="EUR", quantity=Decimal("1")))
+        line.encode(Line(id="1", asset="EUR", quantity=Decimal(1)))
 
 
 WRONG: dict[str, dict[str, Any]] = {
@@ -238,13 +238,13 @@ def test_constraints_of_the_model_hold_for_stored_data() -> None:
         ("flag", 1, "flag must be a bool"),
         ("amount", "1.00", "amount must be a Decimal"),
         ("ratio", Decimal("NaN"), "not a finite number"),
-        ("at", datetime(2026, 1, 1), "without a time zone"),
+        ("at", datetime(2026, 1, 1), "without a time zone"),  # noqa: DTZ001 - what is refused
         ("day", datetime(2026, 1, 1, tzinfo=UTC), "day must be a date"),
         ("colour", "red", "colour must be a Colour"),
         ("choice", "maybe", "one of the declared choices"),
         ("names", ("a",), "names must be a list"),
         ("tags", {"a"}, "tags must be a frozenset"),
-        ("prices", {1: Decimal("1")}, "keys are texts"),
+        ("prices", {1: Decimal(1)}, "keys are texts"),
         ("anything", 1.5, "float is refused"),
         ("place", {"city": "x"}, "place must be a Place"),
     ],
@@ -292,7 +292,7 @@ def test_a_spread_dict_is_stored_as_top_level_attributes() -> None:
         assets: dict[str, Decimal] = {}
 
     account = EntityType(Account, "account", key=Key("A#{id}", "A"), spread={"assets": "a_"}, scales={"assets": 2})
-    item = account.encode(Account(id="1", assets={"USD": Decimal("1"), "EUR": Decimal("2.50")}))
+    item = account.encode(Account(id="1", assets={"USD": Decimal(1), "EUR": Decimal("2.50")}))
 
     assert {"N": "1"} == item["a_USD"]
     assert {"N": "2.5"} == item["a_EUR"]

@@ -56,7 +56,11 @@ def test_whole_numbers_have_the_same_limits() -> None:
         integer_digits(10**126)
 
 
-@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=Decimal(-(10**20)), max_value=Decimal(10**20), places=9))
+@given(
+    st.decimals(
+        allow_nan=False, allow_infinity=False, min_value=Decimal(-(10**20)), max_value=Decimal(10**20), places=9
+    )
+)
 def test_digits_read_back_as_the_same_number(value: Decimal) -> None:
     """Writing and reading changes nothing of the value."""
     assert value == Decimal(digits(value))
@@ -64,7 +68,9 @@ def test_digits_read_back_as_the_same_number(value: Decimal) -> None:
 
 def test_a_scale_is_restored_and_never_rounded_to() -> None:
     """1 comes back as 1.00; a third decimal place does not fit two."""
-    assert "1.00" == str(at_scale(Decimal("1"), 2))
-    assert "12345678901234567890123456789012345678.00" == str(at_scale(Decimal("12345678901234567890123456789012345678"), 2))
+    assert "1.00" == str(at_scale(Decimal(1), 2))
+    assert "12345678901234567890123456789012345678.00" == str(
+        at_scale(Decimal(12345678901234567890123456789012345678), 2)
+    )
     with pytest.raises(ValueError, match="does not fit 2 decimal places"):
         at_scale(Decimal("1.005"), 2)

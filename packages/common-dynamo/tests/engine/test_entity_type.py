@@ -109,7 +109,10 @@ def test_a_model_needs_nothing_of_the_data_layer() -> None:
     """The module of the family's entities imports without common.dynamo ever being loaded."""
     code = "import sys, common.entities; print('common.dynamo' in sys.modules)"
 
-    assert "False" == subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()
+    assert (
+        "False"
+        == subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    )
 
 
 def test_the_helpers_for_ready_made_trees_agree_with_the_codec() -> None:
@@ -135,7 +138,7 @@ def test_two_views_of_one_read_agree_and_nothing_is_written_through_them() -> No
     names = View("names", COUNTER, lambda counter: sorted(counter.amounts))
     with Database.embedded(entity_types=[COUNTER]) as db:
         counters = db.dao(COUNTER)
-        counters.create(Counter(name="c", amounts={"EUR": Decimal("1.50"), "USD": Decimal("2")}))
+        counters.create(Counter(name="c", amounts={"EUR": Decimal("1.50"), "USD": Decimal(2)}))
 
         assert (Balance(available=Decimal("1.50")), ["EUR", "USD"]) == counters.views("c", balance, names)
         assert Balance(available=Decimal("1.50")) == counters.view("c", balance)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from common.dynamo import requests as rq
 from common.dynamo.annotations import FieldPlan
-from common.dynamo.expressions import RecordedValue, codec_of, encoded, name_of, path_of, set_value_for
+from common.dynamo.expressions import RecordedValue, codec_of, encoded, exact, name_of, path_of, set_value_for
 from common.dynamo.layout import is_reserved
 from common.dynamo.mapping import Mapped
 from common.dynamo.value_codec import NULL, ValueCodec
@@ -181,9 +181,10 @@ class Change(Generic[M]):
         return self._mapped.codec.plans.get(self._mapped.field_of.get(str(path.parts[0]), ""))
 
     def _checked(self, field: object, value: Any) -> Any:
-        check = codec_of(field).check
         if isinstance(value, RecordedValue):
             return value
+        codec = codec_of(field)
+        check, value = codec.check, exact(codec, value)
         self._check_scale(field, value)
         if check is None:
             return value
@@ -200,7 +201,7 @@ class Change(Generic[M]):
             return
         rule, key = scaled
         try:
-            rule.at_scale(self._row, key, value)
+            rule.at_scale(self._row, key, exact(codec_of(field), value))
         except (ValueError, TypeError, AttributeError) as error:
             told = f"{name_of(field)}: {error}. Its scale depends on the row: give those fields in known=."
             raise _invalid(name_of(field), told) from None

@@ -13,6 +13,7 @@ the message names what to write instead.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import Any, NoReturn, TypeVar, cast
 
 from common.dynamo import requests as rq
@@ -233,10 +234,18 @@ def encoded(field: object, value: object) -> rq.Constant:
     Raises:
         InvalidInput: It does not fit the field.
     """
+    codec = codec_of(field)
     try:
-        return rq.Constant(codec_of(field).encode(value))
+        return rq.Constant(codec.encode(exact(codec, value)))
     except (TypeError, ValueError, KeyError) as error:
         raise refusal(name_of(field), error) from None
+
+
+def exact(codec: ValueCodec, value: object) -> object:
+    """Return an int for a Decimal field as a Decimal: Python compares and adds the two exactly, and so do we."""
+    if codec.kind is Decimal and isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(value)
+    return value
 
 
 def set_value(value: RecordedValue) -> rq.SetValue:

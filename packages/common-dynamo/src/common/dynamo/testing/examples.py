@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from enum import Enum
+from enum import StrEnum
 
 from pydantic import BaseModel
 
@@ -12,7 +12,7 @@ from common.dynamo.keys import Key
 __all__ = ["BY_STATE", "COUNTER", "INVOICE", "NOTE", "Counter", "Invoice", "Note", "State", "make_invoice"]
 
 
-class State(str, Enum):
+class State(StrEnum):
     """Where an invoice stands."""
 
     OPEN = "open"
