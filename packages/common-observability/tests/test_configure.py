@@ -345,6 +345,23 @@ tracer.start_span("last request").end()
     assert "last request" in (tmp_path / "spans.jsonl").read_text()
 
 
+def test_a_forked_child_flushes_by_itself(python: Run, tmp_path: Path) -> None:
+    """Its threads are made anew where they are needed: its last span is exported, and its exit hangs on nothing."""
+    file = tmp_path / "spans.jsonl"
+    program = f"""{HEAD}
+from common.observability.monitoring.span_file import SpanFileExporter
+obs = configure(service_name="orders", span_processors=[BatchSpanProcessor(SpanFileExporter({str(file)!r}))])
+obs.flush(1.0)
+child = os.fork()
+tracer.start_span("child" if child == 0 else "parent").end()
+if child == 0:
+    os._exit(0 if obs.flush(5.0) else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert 0 == output(python(program))
+    assert all(name in file.read_text() for name in ("child", "parent"))
+
+
 def test_sigterm_exports_what_is_waiting_and_ends_the_process(tmp_path: Path) -> None:
     """Where nobody else handles the signal: spans are written, and the process ends by the signal as before."""
     file = tmp_path / "spans.jsonl"

@@ -93,6 +93,10 @@ def test_both_kinds_of_checks_run_under_both_kinds_of_callers() -> None:
         (Outcome(Status.FAIL, "no route to db.internal: 10.0.0.1"), Status.FAIL, "no-code"),
         ("ok", Status.FAIL, "wrong-type"),
         (0, Status.FAIL, "wrong-type"),
+        (Outcome("down"), Status.FAIL, "wrong-type"),  # type: ignore[arg-type]
+        (Outcome(Status.PASS, None), Status.FAIL, "wrong-type"),  # type: ignore[arg-type]
+        (Outcome(detail="text"), Status.FAIL, "wrong-type"),  # type: ignore[arg-type]
+        (Outcome(observed=3), Status.FAIL, "wrong-type"),  # type: ignore[arg-type]
     ],
 )
 def test_an_answer_means_what_the_protocol_says(answer: Any, status: Status, reason: str) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import itertools
+import signal
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -100,6 +102,47 @@ def test_the_lifecycle_only_moves_forward() -> None:
     for step, state in ((lifecycle.drain, State.DRAINING), (lifecycle.ready, State.DRAINING), (lifecycle.stop, State.STOPPED), (lifecycle.drain, State.STOPPED)):  # fmt: skip
         step()
         assert state is lifecycle.state
+
+
+def test_the_handler_of_sigterm_is_given_back() -> None:
+    """A runner that has been stopped handles no signal; starting twice sets one handler."""
+    before = signal.getsignal(signal.SIGTERM)
+    runner = HealthRunner()
+    runner.start()
+    ours = signal.getsignal(signal.SIGTERM)
+    runner.start()
+
+    assert ours is signal.getsignal(signal.SIGTERM) is not before
+    runner.stop()
+    assert before is signal.getsignal(signal.SIGTERM)
+    runner.stop()
+
+
+def test_sigterm_comes_to_the_handler_before_after_the_drain_time_and_once() -> None:
+    """State first; the previous handler when the time is over; a stop in between cancels what is left of it."""
+    heard: list[State] = []
+    runner = HealthRunner(lifecycle=Lifecycle(drain=0.05))
+    previous = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(runner.lifecycle.state))
+    try:
+        runner.start()
+        signal.raise_signal(signal.SIGTERM)
+        assert ([], State.DRAINING) == (heard, runner.lifecycle.state)
+        while not heard:
+            time.sleep(0.005)
+        hasty = HealthRunner(lifecycle=Lifecycle(drain=60))
+        hasty.start()
+        signal.raise_signal(signal.SIGTERM)
+        hasty.stop()
+        assert not [
+            thread
+            for thread in threading.enumerate()
+            if isinstance(thread, threading.Timer) and not thread.finished.is_set()
+        ]
+    finally:
+        runner.stop()
+        signal.signal(signal.SIGTERM, previous)
+
+    assert [State.DRAINING] == heard
 
 
 def test_own_groups_come_from_checks_and_from_configuration() -> None:

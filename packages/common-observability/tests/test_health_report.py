@@ -1,6 +1,7 @@
 """Exactly what an answer tells, at each level."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,15 @@ def test_details_are_redacted(canary: Canary) -> None:
     body = report.http()[2]
     canary.assert_absent(body)
     assert "nan" == json.loads(body)["checks"]["a"][0]["detail"]["ratio"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), 10**30, Decimal("0.5"), object()])
+def test_any_observed_value_has_a_body(value: Any) -> None:
+    """What JSON does not have is written as text; the probe is answered."""
+    found = finding(CheckSpec("a"), Outcome(observed=(value, "1")))
+
+    _, _, body = Report(status=Status.PASS, findings=(found,), level=Level.FULL).http()
+    assert isinstance(json.loads(body)["checks"]["a"][0]["observedValue"], str)
 
 
 @pytest.mark.parametrize(("ages", "age"), [((0.0, 1.5), 3), ((4.9,), 0), ((), 0)])

@@ -65,6 +65,17 @@ def test_a_harmless_id_of_the_caller_is_kept(given: bytes, is_kept: bool) -> Non
     assert is_kept or re.fullmatch(rb"[0-9a-f]{32}", answered)
 
 
+def test_the_answer_has_one_id_even_where_the_application_sets_its_own() -> None:
+    """Ours, which is in the lines."""
+
+    async def own(scope: Scope, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"X-Request-ID", b"theirs")]})
+
+    (start,) = ask(LoggingMiddleware(own, new_id=lambda: "r-1"))
+
+    assert [(b"x-request-id", b"r-1")] == start["headers"]
+
+
 def test_the_access_line_tells_method_route_status_and_duration(logs: Logs, canary: Canary) -> None:
     """It names the template of the route, never the path."""
     clock = iter([10.0, 10.25])

@@ -6,7 +6,7 @@ import inspect
 import re
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -196,13 +196,24 @@ def outcome_of(answer: CheckAnswer) -> Outcome:
 
     A reason that is no code (letters, digits and ``_.-``) is not shown, since it may hold the text of an exception.
     """
-    if isinstance(answer, Outcome):
+    if isinstance(answer, Outcome) and _is_well_formed(answer):
         if _REASON.fullmatch(answer.reason):
             return answer
         return Outcome(answer.status, "no-code", answer.observed, answer.detail)
     if answer is None or answer is True:
         return Outcome()
     return Outcome(Status.FAIL, "failed" if answer is False else "wrong-type")
+
+
+def _is_well_formed(outcome: Outcome) -> bool:
+    """Return whether a plugin has put into *outcome* what its annotations say; a report must not stumble over it."""
+    observed: object = outcome.observed
+    return (
+        isinstance(outcome.status, Status)
+        and isinstance(outcome.reason, str)
+        and isinstance(outcome.detail, Mapping)
+        and (observed is None or (isinstance(observed, tuple) and len(observed) == 2))
+    )
 
 
 async def _awaited(answer: Awaitable[CheckAnswer]) -> Outcome:

@@ -38,6 +38,7 @@ class Lifecycle:
         """
         self._drain = drain
         self._state = State.STARTING
+        self._handler: _SigtermHandler | None = None
 
     @property
     def state(self) -> State:
@@ -65,8 +66,19 @@ class Lifecycle:
         if threading.current_thread() is not threading.main_thread():
             return
         previous = signal.getsignal(signal.SIGTERM)
-        if not isinstance(previous, _SigtermHandler) or previous.lifecycle is not self:
-            signal.signal(signal.SIGTERM, _SigtermHandler(self, previous, self._drain))
+        if self._handler is None or previous is not self._handler:
+            self._handler = _SigtermHandler(self, previous, self._drain)
+            signal.signal(signal.SIGTERM, self._handler)
+
+    def unwatch_sigterm(self) -> None:
+        """Put the handler back that was there before, where ours is still set and this is the main thread."""
+        handler, self._handler = self._handler, None
+        if handler is None:
+            return
+        handler.forget_timer()
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and signal.getsignal(signal.SIGTERM) is handler and handler.previous is not None:
+            signal.signal(signal.SIGTERM, handler.previous)
 
     def _move(self, state: State) -> None:
         # Called from a signal handler too: one assignment, no lock.
@@ -79,20 +91,27 @@ class _SigtermHandler:
     """One handler in a chain; each keeps whom it replaced, so that a server may put ours back when it ends."""
 
     def __init__(self, lifecycle: Lifecycle, previous: Any, drain: float) -> None:
-        self.lifecycle = lifecycle
-        self._previous = previous
+        self.previous = previous
+        self._lifecycle = lifecycle
         self._drain = drain
+        self._timer: threading.Timer | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        first = self.lifecycle.state in (State.STARTING, State.READY)
-        self.lifecycle.drain()
-        if first and self._drain > 0:
+        is_first = self._lifecycle.state in (State.STARTING, State.READY)
+        self._lifecycle.drain()
+        self.forget_timer()
+        if is_first and self._drain > 0:
             # The signal is sent again, so that the previous handler runs where handlers run: in the main thread.
-            timer = threading.Timer(self._drain, os.kill, (os.getpid(), number))
-            timer.daemon = True
-            timer.start()
-        elif callable(self._previous):
-            self._previous(number, frame)
-        elif self._previous != signal.SIG_IGN:
+            self._timer = threading.Timer(self._drain, os.kill, (os.getpid(), number))
+            self._timer.daemon = True
+            self._timer.start()
+        elif callable(self.previous):
+            self.previous(number, frame)
+        elif self.previous != signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
+
+    def forget_timer(self) -> None:
+        """Do not send the signal again: the end has begun already."""
+        if self._timer is not None:
+            self._timer.cancel()

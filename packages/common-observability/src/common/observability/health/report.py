@@ -119,7 +119,8 @@ def _facts(finding: Finding) -> dict[str, Any]:
     outcome, spec = finding.outcome, finding.spec
     facts: dict[str, Any] = {"componentType": spec.component_type, "durationSeconds": round(finding.duration, 6)}
     if outcome.observed is not None:
-        facts["observedValue"], facts["observedUnit"] = outcome.observed
+        value, unit = outcome.observed
+        facts |= json_safe({"observedValue": value, "observedUnit": str(unit)}, _DETAIL)
     if spec.affected and outcome.status is not Status.PASS:
         facts["affectedEndpoints"] = list(spec.affected)
     if outcome.detail:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -163,12 +164,14 @@ class HealthRunner:
         self.lifecycle.ready()
 
     def stop(self) -> None:
-        """Be STOPPED, and let go of the event loops."""
+        """Be STOPPED, and let go of the event loops and of SIGTERM."""
         self.lifecycle.stop()
+        self.lifecycle.unwatch_sigterm()
         self._heartbeat.stop()
-        if self._loop_thread is not None:
-            self._loop_thread.stop()
-            self._loop_thread = None
+        with self._lock:
+            if self._loop_thread is not None:
+                self._loop_thread.stop()
+                self._loop_thread = None
 
     def start_on_this_loop(self) -> None:
         """Same as :meth:`start`, in a coroutine: liveness watches its event loop too."""
@@ -228,6 +231,7 @@ class HealthRunner:
     def _begin(self) -> None:
         """Take nothing over from the process that this one was forked from: its threads are not here."""
         self._pid = os.getpid()
+        self._lock = threading.Lock()
         self._pool = DaemonPool(self._threads)
         self._loop_thread = None
         self._runs = {name: CheckRun(check, self._clocks, self._note) for name, check in self._checks.items()}
@@ -283,9 +287,10 @@ class HealthRunner:
         return _answers(asked)
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
-        if self._loop_thread is None:
-            self._loop_thread = LoopThread()
-        return self._loop_thread.loop
+        with self._lock:
+            if self._loop_thread is None:
+                self._loop_thread = LoopThread()
+            return self._loop_thread.loop
 
     def _note(self, finding: Finding) -> None:
         self._metrics.record(finding)

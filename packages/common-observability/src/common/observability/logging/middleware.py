@@ -112,6 +112,7 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = [*message.get("headers", ()), (b"x-request-id", self._request_id)]
+            others = (header for header in message.get("headers", ()) if header[0].lower() != b"x-request-id")
+            headers = [*others, (b"x-request-id", self._request_id)]
             message = {**message, "headers": headers}
         await self._send(message)

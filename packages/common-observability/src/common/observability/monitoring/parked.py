@@ -15,7 +15,7 @@ class ParkedThread:
     """A daemon thread that waits for work.
 
     It is started in advance, because none can be started while the interpreter exits (Python 3.12). In a forked child
-    it is started anew at the first use.
+    it is started anew at the first use; where that is its exit, the work is done by whoever asks.
     """
 
     def __init__(self, name: str) -> None:
@@ -26,6 +26,7 @@ class ParkedThread:
         self._latest: Future[None] = Future()
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
         self._pid = 0
+        self._is_served = False
         self._start()
 
     def submit(self, work: Callable[[], object]) -> "Future[None]":
@@ -38,7 +39,10 @@ class ParkedThread:
                 self._start()
             if self._latest.done():
                 self._latest = Future()
-                self._jobs.put((work, self._latest))
+                if self._is_served:
+                    self._jobs.put((work, self._latest))
+                else:
+                    _do(work, self._latest)
             return self._latest
 
     def _start(self) -> None:
@@ -46,15 +50,23 @@ class ParkedThread:
         self._jobs = SimpleQueue()
         self._latest = Future()
         self._latest.set_result(None)
-        threading.Thread(target=_serve, args=(self._jobs,), name=self._name, daemon=True).start()
+        try:
+            threading.Thread(target=_serve, args=(self._jobs,), name=self._name, daemon=True).start()
+        except RuntimeError:
+            self._is_served = False
+        else:
+            self._is_served = True
 
 
 def _serve(jobs: "SimpleQueue[_Job]") -> None:
     while True:
-        work, done = jobs.get()
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - told to whoever waits
-            done.set_exception(error)
-        else:
-            done.set_result(None)
+        _do(*jobs.get())
+
+
+def _do(work: Callable[[], object], done: "Future[None]") -> None:
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - told to whoever waits
+        done.set_exception(error)
+    else:
+        done.set_result(None)
