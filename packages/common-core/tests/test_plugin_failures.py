@@ -189,6 +189,42 @@ def test_an_object_that_raises_while_it_is_looked_at_is_a_failure() -> None:
     assert "Mute" == cause_of(make_plugin(common_health_checks=raises))
 
 
+def test_claims_that_cannot_be_read_are_a_failure() -> None:
+    """A rule may refuse an object while it reads its names; the plugin is named with the reason."""
+
+    def refuse(value: object) -> list[Claim]:
+        raise ConfigurationError(f"{value} has no initial")
+
+    rule: HookRule[object] = HookRule("common_greetings", wants="any", accepts=lambda value: True, claims=refuse)
+    cause = cause_of(make_plugin(common_greetings=lambda: ["hello"]), hookspecs=(hooks_module(common_greetings=rule),))
+
+    assert "ConfigurationError: hello has no initial" == cause
+
+
+@pytest.mark.parametrize(
+    "where", ["raise KeyboardInterrupt", HEAD + "@hookimpl\ndef common_audit_sinks(): raise KeyboardInterrupt\n"]
+)
+def test_an_interrupt_is_nobodys_failure(installed_dists: InstalledDists, where: str) -> None:
+    """Ctrl-C while plugins load ends loading at once; it is not blamed on the plugin at hand."""
+    install(installed_dists, ant=where)
+
+    with pytest.raises(KeyboardInterrupt):
+        installed_dists.load()
+
+
+def test_a_long_cause_is_cut() -> None:
+    """One line stays readable, however much an exception has to say; the exception itself is kept whole."""
+
+    def complain() -> None:
+        raise ValueError("no " * 1000)
+
+    (failure,) = failures_of(lambda: bare_plugins(make_plugin(common_health_checks=complain)))
+
+    assert len(failure.cause) < 600
+    assert failure.cause.endswith("…")
+    assert 3000 == len(str(failure.error))
+
+
 def test_a_class_is_no_plugin() -> None:
     """An entry point that names a class instead of an object is told so, not met with a missing ``self``."""
 

@@ -234,6 +234,15 @@ def test_a_late_plugin_that_is_wrong_changes_nothing(hooks: dict[str, Callable[.
     assert () == plugins.failures
 
 
+def test_a_late_plugin_can_be_blocked() -> None:
+    """The operator's block list also holds for what the service registers while it runs."""
+    plugins = bare_plugins(settings=Settings(plugins_block=("late",)))
+    plugins.register(make_plugin(common_health_checks=lambda: [Check("late")]), name="late")
+
+    assert () == plugins.health_checks()
+    assert [("late", "blocked")] == [(listing.name, listing.state) for listing in plugins.listing()]
+
+
 def test_app_finds_what_the_service_provides() -> None:
     """A plugin module keeps no state: it asks the app for the objects of a type that the service made."""
     app = App(settings=Settings(), plugins=bare_plugins(), provides=("first", 2, "third"))
