@@ -66,9 +66,11 @@ class EntityQuery(Generic[M]):
         ``None`` leaves an end open.
 
         Raises:
-            InvalidInput: A value cannot be part of the key, or no component is left.
+            InvalidInput: A value cannot be part of the key, no component is left, or *low* lies above *high*.
         """
-        self.bound.sort.bounds(self.prefix, low, high)
+        lowest, highest = self.bound.sort.bounds(self.prefix, low, high)
+        if highest is not None and lowest > highest:
+            raise InvalidInput(f"The range of {self.plan.entity.name} is empty: its lower end lies above the upper one.")
         return replace(self, low=low, high=high)
 
     def newest_first(self) -> "EntityQuery[M]":
