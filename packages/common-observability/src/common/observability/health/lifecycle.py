@@ -76,9 +76,9 @@ class Lifecycle:
         if handler is None:
             return
         handler.forget_timer()
-        is_main = threading.current_thread() is threading.main_thread()
-        if is_main and signal.getsignal(signal.SIGTERM) is handler and handler.previous is not None:
-            signal.signal(signal.SIGTERM, handler.previous)
+        current: object = signal.getsignal(signal.SIGTERM)
+        if current is handler and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL if handler.previous is None else handler.previous)
 
     def _move(self, state: State) -> None:
         # Called from a signal handler too: one assignment, no lock.

@@ -43,6 +43,8 @@ class JsonFormatter(logging.Formatter):
         self._processors = tuple(processors)
         self._redaction = redaction or Redaction()
         self._caller = caller
+        # The text of the latest second; one tuple, so that threads never see half of it.
+        self._second = (-1, "")
 
     def format(self, record: logging.LogRecord) -> str:
         return self.render(record).decode()
@@ -66,7 +68,7 @@ class JsonFormatter(logging.Formatter):
 
     def _head(self, record: logging.LogRecord) -> Fields:
         fields: Fields = {
-            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")[:-6] + "Z",
+            "timestamp": self._timestamp(record.created),
             "level": record.levelname,
             "logger": record.name,
             "message": _message(record),
@@ -77,6 +79,14 @@ class JsonFormatter(logging.Formatter):
             fields["code.line.number"] = record.lineno
             fields["code.function.name"] = record.funcName
         return fields
+
+    def _timestamp(self, created: float) -> str:
+        second = int(created)
+        known, text = self._second
+        if second != known:
+            text = datetime.fromtimestamp(second, UTC).isoformat()[:-6]
+            self._second = (second, text)
+        return f"{text}.{int((created - second) * 1_000_000):06d}Z"
 
     def _add_event(self, record: logging.LogRecord, fields: Fields) -> None:
         for name, value in vars(record).items():

@@ -28,6 +28,7 @@ class LineHandler(logging.Handler):
         super().__init__()
         self._lines = formatter
         self._stream = stream
+        self._sink: Any = stream if isinstance(stream, io.RawIOBase | io.BufferedIOBase) else None
         self._is_rendering = False
         self._is_writing = False
         self.setFormatter(formatter)
@@ -50,17 +51,24 @@ class LineHandler(logging.Handler):
             self._is_rendering = not outermost
 
     def _write(self, line: bytes) -> None:
-        stream: Any = sys.stdout if self._stream is None else self._stream
         self._is_writing = True
         try:
-            if isinstance(stream, io.TextIOBase) and not hasattr(stream, "buffer"):
-                stream.write(line.decode())
+            if self._sink is not None:
+                self._sink.write(line)
+                self._sink.flush()
             else:
-                # Bytes pass a text stream by, whose encoding may not have every character.
-                getattr(stream, "buffer", stream).write(line)
-            stream.flush()
+                _write_to(sys.stdout if self._stream is None else self._stream, line)
         finally:
             self._is_writing = False
 
     def flush(self) -> None:
         """Do nothing: each line is flushed as it is written."""
+
+
+def _write_to(stream: Any, line: bytes) -> None:
+    if isinstance(stream, io.TextIOBase) and not hasattr(stream, "buffer"):
+        stream.write(line.decode())
+    else:
+        # Bytes pass a text stream by, whose encoding may not have every character.
+        getattr(stream, "buffer", stream).write(line)
+    stream.flush()

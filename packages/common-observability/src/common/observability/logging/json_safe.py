@@ -48,20 +48,28 @@ class _Walk:
     def mapping(self, fields: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         """Return *fields* with safe keys and values, in their order."""
         safe: dict[str, Any] = {}
-        hides, plain_text = self._redaction.hides, not self._redaction.patterns_in_fields
+        redaction, plain_text = self._redaction, not self._redaction.patterns_in_fields
+        decided, room = redaction.known.get, self._room
         for key, value in fields.items():
-            self._room -= _COST
-            if self._room < 0:
+            room -= _COST
+            if room < 0:
                 safe[_CUT] = _CUT
                 break
-            name = key if type(key) is str and len(key) < 128 and key.isascii() else self._name(key)
-            if hides(name):
+            # A name that was decided before is safe as well.
+            hidden, name = decided(key) if type(key) is str else None, key
+            if hidden is None:
+                name = self._name(key)
+                hidden = redaction.hides(name)
+            if hidden:
                 safe[name] = MASK
             elif type(value) is str and plain_text and len(value) < 512 and value.isascii():
-                self._room -= len(value)
+                room -= len(value)
                 safe[name] = value
             else:
+                self._room = room
                 safe[name] = self.value(value, depth + 1)
+                room = self._room
+        self._room = room
         return safe
 
     def value(self, value: Any, depth: int) -> Any:

@@ -7,7 +7,7 @@ own structlog chain can use them as they are, with :func:`~common.observability.
 from collections.abc import Callable, MutableMapping
 from typing import Any, TypeAlias
 
-from opentelemetry.trace import get_current_span
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, get_current_span
 
 from common.observability.logging.context import bound_fields
 
@@ -17,6 +17,12 @@ Fields: TypeAlias = MutableMapping[str, Any]
 Processor: TypeAlias = Callable[[Any, str, Fields], Fields]
 
 
+class _Latest:
+    """The ids of the span that logged last: most lines come several to a span. One tuple, so that threads do not mix."""
+
+    ids: tuple[SpanContext, dict[str, str]] = (INVALID_SPAN_CONTEXT, {})
+
+
 def add_trace_ids(logger: Any, method: str, fields: Fields) -> Fields:
     """Add ``trace_id``, ``span_id`` and ``trace_flags`` of the current span, in hexadecimal (W3C Trace Context).
 
@@ -24,9 +30,15 @@ def add_trace_ids(logger: Any, method: str, fields: Fields) -> Fields:
     """
     context = get_current_span().get_span_context()
     if context.is_valid:
-        fields["trace_id"] = f"{context.trace_id:032x}"
-        fields["span_id"] = f"{context.span_id:016x}"
-        fields["trace_flags"] = f"{context.trace_flags:02x}"
+        known, ids = _Latest.ids
+        if known is not context:
+            ids = {
+                "trace_id": f"{context.trace_id:032x}",
+                "span_id": f"{context.span_id:016x}",
+                "trace_flags": f"{context.trace_flags:02x}",
+            }
+            _Latest.ids = (context, ids)
+        fields.update(ids)
     return fields
 
 

@@ -6,7 +6,6 @@ strong rule, patterns the net below it.
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 __all__ = ["MASK", "Redaction"]
 
@@ -30,7 +29,9 @@ _PATTERNS = (
 _SECRET_TEXT = re.compile("|".join(f"(?:{pattern})" for pattern in _PATTERNS))
 
 
-@lru_cache(maxsize=4096)
+_MOST_NAMES = 4096
+
+
 def _is_sensitive(name: str, more: frozenset[str]) -> bool:
     folded = _SEPARATORS.sub("", name.lower())
     return (
@@ -53,13 +54,21 @@ class Redaction:
     patterns_in_fields: bool = False
     """Search the text of every field, at some cost; the text of exceptions is always searched."""
 
+    known: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Names decided before, so that a line is not slowed down by deciding again; bounded."""
+
     def __post_init__(self) -> None:
         folded = frozenset(_SEPARATORS.sub("", name.lower()) for name in self.names)
         object.__setattr__(self, "names", folded)
 
     def hides(self, name: str) -> bool:
         """Return whether the value of a field called *name* is masked, whatever it holds."""
-        return _is_sensitive(name, self.names)
+        if (decided := self.known.get(name)) is not None:
+            return decided
+        if len(self.known) >= _MOST_NAMES:
+            self.known.clear()
+        self.known[name] = hidden = _is_sensitive(name, self.names)
+        return hidden
 
     def mask(self, text: str) -> str:
         """Return *text* with everything that looks like a secret replaced."""
