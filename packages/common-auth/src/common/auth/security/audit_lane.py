@@ -113,6 +113,7 @@ class Lane:
         self._gap_seq = 0
         self._is_telling = False
         self._flush_by: float | None = None
+        self._hurry = 0
         self._busy_since: float | None = None
         self._state = SinkState.OK
         self._stop_by: float | None = None
@@ -160,9 +161,16 @@ class Lane:
             )
 
     def wait_until_settled(self, seq: int, seconds: float) -> bool:
-        """Wait until every event up to *seq* is stored and flushed, or its loss told, and tell whether it is so."""
+        """Wait until every event up to *seq* is stored and flushed, or its loss told, and tell whether it is so.
+
+        Nobody waits for a sink that is turned off.
+        """
         with self._changed:
-            return self._changed.wait_for(lambda: self._is_settled(seq), seconds)
+            self._hurry += 1
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._state is SinkState.DISABLED or self._is_settled(seq), seconds)
+            self._hurry -= 1
+            return self._is_settled(seq)
 
     def watch(self, now: float) -> None:
         """Call the sink hanging if its present call has taken too long. The logger's supervisor asks now and then."""
@@ -247,9 +255,11 @@ class Lane:
             return None, self._breaker.retry_at - now
         if self._should_tell_losses(now):
             return self._tell_losses, None
-        if self._flush_by is not None and now >= self._flush_by:
+        has_more = bool(self._in_hand) or len(self._queue) > 0
+        is_awaited = (self._hurry or self._stop_by is not None) and not has_more
+        if self._flush_by is not None and (now >= self._flush_by or is_awaited):
             return self._flush, None
-        if self._in_hand or len(self._queue):
+        if has_more:
             return self._write, None
         return None, None if self._flush_by is None else self._flush_by - now
 

@@ -28,6 +28,7 @@ from common.auth.security.audit_types import (
 from common.auth.security.audit_values import AuditEmitter, AuditStats, EventRef, FlushReport
 from common.auth.security.clock import SYSTEM, Clock
 from common.auth.security.context import Claimed, RequestContext
+from common.auth.security.key_strength import require_strong_secret
 from common.auth.security.redaction import Budget, Redactor
 from common.auth.security.secrets import SecretBytes
 from common.auth.security.sink_rules import check_sinks
@@ -439,7 +440,5 @@ def _check_options(service: str, queue: int, key: SecretBytes | None) -> None:
         raise ConfigurationError(f"AuditLogger: service must match {_SERVICE.pattern}.")
     if queue < 1:
         raise ConfigurationError("AuditLogger: queue must be at least 1 event.")
-    if key is not None and len(key) < _KEY_BYTES:
-        raise ConfigurationError(
-            f"AuditLogger: key must have at least {_KEY_BYTES} bytes; os.urandom({_KEY_BYTES}) makes one."
-        )
+    if key is not None:
+        require_strong_secret(key, at_least=_KEY_BYTES, what="The audit logger's key")

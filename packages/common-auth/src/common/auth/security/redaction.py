@@ -154,7 +154,9 @@ class Redactor:
         return rule
 
     def _value(self, value: object, depth: int, budget: Budget) -> JSONValue:
-        if isinstance(value, str) and not isinstance(value, Enum):
+        if isinstance(value, Enum):
+            return self._value(value.value, depth, budget)
+        if isinstance(value, str):
             return budget.take(_clean(value[: budget.left + 1]))
         if value is None or isinstance(value, bool):
             budget.take_scalar()
@@ -212,8 +214,6 @@ def _mask_jwt(word: re.Match[str]) -> str:
 
 def _scalar(value: object, budget: Budget) -> JSONValue:
     """Return a value that JSON lacks as text of bounded length; of an unknown kind, the kind alone."""
-    if isinstance(value, Enum):
-        return _scalar(value.value, budget) if not isinstance(value.value, str) else budget.take(_clean(value.value))
     if isinstance(value, int | float):
         budget.take_scalar()
         return _number(value)
