@@ -1,6 +1,8 @@
 """Which keys are taken, what each may do when, and what of them is published (auth K1 to K5, K7)."""
 
+import base64
 import json
+import secrets
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,9 +22,10 @@ from cryptography.hazmat.primitives.serialization import (
 
 from common.auth.exceptions import ConfigurationError, KeySourceUnavailable, TokenInvalid, UnknownKey, WeakKey
 from common.auth.security.algorithms import PublicKey
-from common.auth.security.jwk import thumbprint
+from common.auth.security.jwk import SecretMembers, thumbprint
 from common.auth.security.keys import KeyRing, KeyState, SigningKey, VerificationKey
 from common.auth.security.secrets import SecretBytes
+from common.auth.security.token_manager import TokenManager
 from common.auth.testing import ISSUER, MOMENT, forge, token_manager
 from common.core.utils.clock import FrozenClock
 
@@ -85,10 +88,8 @@ def test_a_token_signed_just_before_the_rotation_lives_to_its_end(clock: FrozenC
     assert "u-1" == manager_of(rotated, clock).validate(token).subject
 
 
-def manager_of(keys: KeyRing, clock: FrozenClock) -> Any:
+def manager_of(keys: KeyRing, clock: FrozenClock) -> TokenManager:
     """Build a token manager on *keys*."""
-    from common.auth.security.token_manager import TokenManager
-
     return TokenManager(issuer=ISSUER, audience="orders", keys=keys, clock=clock)
 
 
@@ -268,9 +269,6 @@ def test_weak_keys_are_refused(alg: str, material: PublicKey | SecretBytes) -> N
 
 def test_random_secrets_and_keys_are_never_called_weak() -> None:
     """The rules against weak keys leave real ones alone, in binary, hexadecimal and base64."""
-    import base64
-    import secrets
-
     for _ in range(200):
         octets = secrets.token_bytes(32)
         for form in (octets, octets.hex().encode(), base64.b64encode(octets), base64.urlsafe_b64encode(octets)):
@@ -558,6 +556,14 @@ def test_a_private_jwk_becomes_public_when_it_verifies() -> None:
     verifying = VerificationKey.from_jwk(public_jwk(d=7, k=["?"]))
 
     assert isinstance(verifying.material, ed25519.Ed25519PublicKey)
+
+
+def test_the_members_of_a_private_jwk_show_their_names_alone() -> None:
+    """So that a traceback with locals does not print the key."""
+    members = SecretMembers({"kty": "oct", "k": "secret"})
+
+    assert "SecretMembers(kty, k)" == repr(members)
+    assert ({"kty", "k"}, 2, "secret") == (set(members), len(members), members["k"])
 
 
 def test_keys_and_rings_do_not_show_what_they_hold(clock: FrozenClock) -> None:

@@ -4,9 +4,13 @@ Tests are named ``test_row_NN_…`` after the rows. Row 35, an access token afte
 """
 
 import base64
+import hashlib
+import hmac
 import json
 import socket
 from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -17,10 +21,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jwe
 from joserfc.jwk import OctKey
 
+import common.auth.exceptions
 from common.auth.exceptions import ConfigurationError, TokenError, TokenExpired, TokenInvalid, TokenNotYetValid, WeakKey
 from common.auth.security.jwk import base64url, public_members
 from common.auth.security.keys import KeyRing, SigningKey, VerificationKey
-from common.auth.security.token_manager import TokenManager
+from common.auth.security.token_manager import TokenManager, TokenProfile
 from common.auth.testing import AUDIENCE, ISSUER, MOMENT, access_claims, forge, token_manager
 from common.core.utils.clock import FrozenClock
 
@@ -93,9 +98,6 @@ PUBLIC_FORMS = tuple(forms_of_the_public_key())
 @pytest.mark.parametrize(("form", "secret"), PUBLIC_FORMS, ids=[row[0] for row in PUBLIC_FORMS])
 def test_row_03_the_public_key_as_hmac_secret(form: str, secret: bytes) -> None:
     """RS256 changed to HS256: an invalid token, not an error of the library, and no such secret can be configured."""
-    import hashlib
-    import hmac
-
     signing_input = forge(RSA_KEY, alg="HS256").rpartition(".")[0]
     mac = base64url(hmac.digest(secret, signing_input.encode(), hashlib.sha256))
 
@@ -167,10 +169,6 @@ def test_row_08_expiry_that_is_no_number(exp: str) -> None:
 
 def test_row_09_expiry_now() -> None:
     """At leeway 0 a token is over at its exp."""
-    from datetime import timedelta
-
-    from common.auth.security.token_manager import TokenProfile
-
     strict = token_manager(KEY, clock=FrozenClock(MOMENT), profile=TokenProfile(leeway=timedelta(0)))
     with pytest.raises(TokenExpired):
         strict.validate(forge(KEY, access_claims(exp=NOW)))
@@ -478,10 +476,6 @@ def test_row_34_known_secrets(secret: bytes) -> None:
 
 def test_row_36_tokens_in_the_address() -> None:
     """The token is an argument; nothing of common-auth reads a query, a form or a cookie to find it."""
-    from pathlib import Path
-
-    import common.auth.exceptions
-
     security = Path(common.auth.exceptions.__file__).parent / "security"
     readers = ("query_string", "parse_qs", "QUERY_STRING", "access_token=", "SimpleCookie")
 

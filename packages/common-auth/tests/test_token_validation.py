@@ -9,9 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.auth.exceptions import TokenError, TokenExpired, TokenInvalid, TokenNotYetValid, TokenWrongType, UnknownKey
+from common.auth.exceptions import (
+    ConfigurationError,
+    TokenError,
+    TokenExpired,
+    TokenInvalid,
+    TokenNotYetValid,
+    TokenWrongType,
+    UnknownKey,
+)
 from common.auth.security.clock import SYSTEM
-from common.auth.security.keys import SigningKey, VerificationKey
+from common.auth.security.keys import KeyRing, SigningKey, VerificationKey
+from common.auth.security.token_claims import ClaimRules
 from common.auth.security.token_format import TokenKind, TokenReader, write_token
 from common.auth.security.token_manager import TokenProfile
 from common.auth.testing import ISSUER, MOMENT, access_claims, forge, token_manager
@@ -249,8 +258,6 @@ def test_unknown_claims_are_kept(clock: FrozenClock) -> None:
 @pytest.mark.parametrize("wanted", TokenKind)
 def test_no_kind_of_token_is_taken_for_another(shown: TokenKind, wanted: TokenKind, clock: FrozenClock) -> None:
     """Every pair of kinds: the right one is read, every other is of the wrong type (T4)."""
-    from common.auth.security.keys import KeyRing
-
     reader = TokenReader(keys=KeyRing([KEY], issuer=ISSUER, clock=clock), typ=wanted.value)
     token = write_token(access_claims(), typ=shown.value, key=KEY)
 
@@ -409,10 +416,29 @@ def test_a_known_header_is_remembered_and_a_forged_one_is_not(clock: FrozenClock
 @pytest.mark.parametrize("limits", [{"typ": ""}, {"max_length": 1 << 17}, {"max_claims": 0}, {"max_claims": 9000}])
 def test_limits_of_a_reader_are_checked(limits: dict[str, Any]) -> None:
     """A reader without bounds cannot be made."""
-    from common.auth.exceptions import ConfigurationError
-
     with pytest.raises(ConfigurationError):
         TokenReader(**{"keys": WatchedKeys(), "typ": "at+jwt", **limits})
+
+
+def test_claims_beyond_their_limit_are_refused() -> None:
+    """A reader may take fewer bytes of claims than the token as a whole may have."""
+    reader = TokenReader(keys=WatchedKeys(), typ="at+jwt", max_claims=300)
+    assert "u-1" == reader.read(forge(KEY))["sub"]
+
+    with pytest.raises(TokenInvalid) as refused:
+        reader.read(forge(KEY, access_claims(padding="x" * 300)))
+    assert "claims_too_long" == refused.value.reason
+
+
+@pytest.mark.parametrize(
+    "rules", [{"max_ttl": timedelta(0)}, {"leeway": timedelta(seconds=61)}, {"issuer": ""}, {"audience": ""}]
+)
+def test_rules_have_sane_limits(rules: dict[str, Any]) -> None:
+    """Rules under which nothing, or anything, would pass cannot be made."""
+    good = {"issuer": ISSUER, "audience": "orders", "required": frozenset(), "max_ttl": timedelta(minutes=1)}
+
+    with pytest.raises(ConfigurationError):
+        ClaimRules(**{**good, **rules})
 
 
 def test_audience_lists_on_demand(clock: FrozenClock) -> None:

@@ -1,0 +1,179 @@
+"""Which test stands for which requirement of OWASP ASVS 5.0; ``python test_asvs.py`` writes the page (auth X9)."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+PAGE = TESTS.parents[2] / "docs" / "asvs.md"
+
+# Requirement: what it comes to here, in our words; tests as file::name.
+ASVS: dict[str, tuple[str, list[str]]] = {
+    "4.1.3": (
+        "Identity headers that the gateway sets cannot be overridden by a client.",
+        ["gateway/test_servers.py::test_every_server_gives_the_same_answer"],
+    ),
+    "6.1.2": (
+        "Words of the service's context make no password.",
+        ["test_password_policy.py::test_what_everybody_tries_first_is_refused"],
+    ),
+    "6.2.1": (
+        "Passwords have at least 15 characters, 8 beside a second factor.",
+        ["test_password_policy.py::test_the_length_counts_in_code_points"],
+    ),
+    "6.2.4": (
+        "More than 3,000 common passwords that satisfy the length rule are refused.",
+        ["test_password_policy.py::test_the_bundled_list_is_large_enough_and_obeys_the_length_rule"],
+    ),
+    "6.2.5": (
+        "Passwords of any composition are taken.",
+        [
+            "test_password_policy.py::test_long_passwords_pass_whatever_they_are_made_of",
+            "test_password_policy.py::test_there_are_no_composition_rules",
+        ],
+    ),
+    "6.2.8": (
+        "No truncation and no change of case; the Unicode form is a setting.",
+        [
+            "test_password_hashing.py::test_what_lies_beyond_72_bytes_counts",
+            "test_password_hashing.py::test_the_normalisation_can_be_chosen",
+        ],
+    ),
+    "6.2.9": (
+        "Passwords of 64 characters and more are taken.",
+        ["test_password_hashing.py::test_sixty_four_emoji_round_trip"],
+    ),
+    "6.2.10": (
+        "Passwords do not expire.",
+        ["test_password_policy.py::test_there_are_no_composition_rules"],
+    ),
+    "6.2.11": (
+        "Words of the user's context make no password.",
+        ["test_password_policy.py::test_what_everybody_tries_first_is_refused"],
+    ),
+    "6.3.8": (
+        "A failed login does not tell whether the user exists.",
+        ["test_password_equal_work.py::test_every_failure_costs_the_target"],
+    ),
+    "7.2.1": (
+        "Tokens are verified by the service itself.",
+        ["test_token_validation.py::test_validation_does_no_io"],
+    ),
+    "7.2.2": (
+        "Tokens are made anew for each session, never fixed.",
+        ["test_token_issue.py::test_every_token_has_an_id_of_128_random_bits"],
+    ),
+    "7.2.3": (
+        "The id of a token has 128 random bits.",
+        ["test_token_issue.py::test_every_token_has_an_id_of_128_random_bits"],
+    ),
+    "9.1.1": (
+        "The signature of a token is verified before its claims are read.",
+        ["test_token_validation.py::test_cheap_checks_come_first_and_keys_late"],
+    ),
+    "9.1.2": (
+        "Only listed algorithms are taken, never none, and symmetric ones never beside others.",
+        [
+            "test_token_attacks.py::test_row_01_algorithm_none_in_every_spelling",
+            "test_keys.py::test_keys_that_do_not_go_together_make_no_ring",
+        ],
+    ),
+    "9.1.3": (
+        "Keys come from the configuration, never from the token.",
+        [
+            "test_token_attacks.py::test_row_04_a_key_inside_the_token",
+            "test_token_attacks.py::test_row_05_an_address_of_keys",
+        ],
+    ),
+    "9.2.1": (
+        "A token is taken only within its time.",
+        ["test_token_validation.py::test_times_count_to_the_second"],
+    ),
+    "9.2.2": (
+        "A token is taken only as what it is.",
+        ["test_token_validation.py::test_no_kind_of_token_is_taken_for_another"],
+    ),
+    "9.2.3": (
+        "A token is taken only by the service that it is for.",
+        ["test_token_attacks.py::test_row_28_several_audiences"],
+    ),
+    "9.2.4": (
+        "Tokens of one issuer for several services name one service each.",
+        ["test_token_validation.py::test_audience_lists_on_demand"],
+    ),
+    "11.4.2": (
+        "Passwords are stored by bcrypt of a cost that is not below 10, behind a keyed hash.",
+        [
+            "test_password_hashing.py::test_the_hash_is_bcrypt_of_a_keyed_prehash",
+            "test_calibration.py::test_costs_out_of_range_are_refused",
+        ],
+    ),
+    "11.5.1": (
+        "What must not be guessed comes from the system's generator and has at least 128 bits.",
+        [
+            "test_token_issue.py::test_every_token_has_an_id_of_128_random_bits",
+            "test_password_hashing.py::test_two_hashes_of_one_password_differ",
+        ],
+    ),
+}
+
+LATER = {
+    "6.1.1": "limits of failed logins",
+    "6.2.2": "changing a password",
+    "6.2.3": "changing a password needs the current one",
+    "6.2.12": "breached passwords",
+    "6.3.1": "limits of failed logins",
+    "7.2.4": "a new token at each login",
+    "7.3.1": "idle sessions end",
+    "7.3.2": "sessions end at last",
+    "7.4.1": "ended sessions are refused",
+    "7.4.2": "disabled users' sessions end",
+    "7.4.3": "a new password can end other sessions",
+    "10.4.5": "refresh tokens are used once",
+    "10.4.8": "refresh tokens end at last",
+    "10.4.9": "refresh tokens can be revoked",
+}
+
+
+def order(requirement: str) -> tuple[int, ...]:
+    """Sort 6.2.10 behind 6.2.9."""
+    return tuple(int(part) for part in requirement.split("."))
+
+
+def page() -> str:
+    """Return the page as it must be."""
+    lines = [
+        "# OWASP ASVS 5.0",
+        "",
+        "Which test of common-auth stands for which requirement of the Application Security Verification Standard 5.0.",
+        "The page is written by `python packages/common-auth/tests/test_asvs.py`.",
+        "",
+        "| requirement | what it comes to here | proved by |",
+        "|---|---|---|",
+    ]
+    for requirement in sorted(ASVS, key=order):
+        sentence, tests = ASVS[requirement]
+        proofs = "<br>".join(f"packages/common-auth/tests/{test}" for test in tests)
+        lines.append(f"| {requirement} | {sentence} | {proofs} |")
+    later = ", ".join(f"{requirement} ({LATER[requirement]})" for requirement in sorted(LATER, key=order))
+    return "\n".join([*lines, "", f"To come with sessions, lockout and breach checks: {later}.", ""])
+
+
+@pytest.mark.parametrize("requirement", sorted(ASVS, key=order))
+def test_every_named_test_exists(requirement: str) -> None:
+    """Each requirement of the table has at least one test, and each test is there."""
+    _, tests = ASVS[requirement]
+    assert tests
+    for test in tests:
+        file, _, name = test.partition("::")
+        assert re.search(rf"^(async )?def {name}\(", (TESTS / file).read_text("utf-8"), re.MULTILINE)
+
+
+def test_the_page_is_what_the_table_says() -> None:
+    """Run this file with ``python`` after a change of the table."""
+    assert page() == PAGE.read_text("utf-8")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")

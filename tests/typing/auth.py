@@ -1,0 +1,150 @@
+"""What type checkers see of common.auth. Checked, never executed."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import assert_type
+
+from common.auth import (
+    Actor,
+    AuditLogger,
+    Claims,
+    GatewaySigner,
+    HashingPool,
+    HeaderValidator,
+    Identity,
+    IssuedToken,
+    KeyRing,
+    PasswordManager,
+    PasswordPolicy,
+    PepperRing,
+    RequestContext,
+    SecretBytes,
+    SecretStr,
+    SigningKey,
+    TokenKind,
+    TokenManager,
+    TokenProfile,
+    VerificationKey,
+    claim_sources,
+)
+from common.auth.doctor import Finding, doctor
+from common.auth.exceptions import AuthError, ConfigurationError, InvalidClaim, PolicyViolation, RateLimited
+from common.auth.security.audit_logger import AuditStats, EventRef
+from common.auth.security.claim_sources import ClaimSource
+from common.auth.security.hashing_pool import PoolStats
+from common.auth.security.keys import KeySource, KeyState, Signer
+from common.auth.security.password_policy import PolicyReport
+from common.auth.security.stores import CredentialStore
+from common.auth.security.token_format import TokenReader, write_token
+from common.core import Plugins
+from common.core.audit import AuditOutcome
+from common.core.json_types import JSONValue
+from common.core.passwords import PasswordHasher, VerifyResult
+from common.exceptions import CommonError, InvalidInput
+from common.exceptions import ConfigurationError as FamilyConfigurationError
+
+
+def passwords(manager: PasswordManager, ring: PepperRing, store: CredentialStore) -> None:
+    """Hash, verify, judge, exchange the pepper."""
+    assert_type(manager.hash("password"), str)
+    assert_type(manager.verify(b"password", None), VerifyResult)
+    assert_type(manager.needs_rehash("stored"), bool)
+    assert_type(manager.validate_strength("password", context=["name"], mfa=True), PolicyReport)
+    assert_type(manager.validate_strength("password").codes, tuple[str, ...])
+    assert_type(manager.pool, HashingPool)
+    assert_type(manager.pool.stats(), PoolStats)
+    assert_type(PasswordManager.calibrate(), int)
+    assert_type(ring.rotated("k2", SecretBytes(b"")), PepperRing)
+    assert_type(ring.without("k1", store), PepperRing)
+    assert_type(ring.hashes_by_pepper(store), Counter[str])
+    hasher: PasswordHasher = manager
+    PasswordManager(peppers=ring, policy=PasswordPolicy(context=("orders",)), pool=HashingPool(2, wait=1.0))
+    PasswordManager(peppers=None, legacy_truncation="maybe")  # type: ignore[arg-type]
+    PasswordManager()  # type: ignore[call-arg]
+    hasher.hash(b"bytes are no part of the family's protocol")  # type: ignore[arg-type]
+
+
+async def asynchronous_passwords(manager: PasswordManager) -> None:
+    """The same on an event loop."""
+    assert_type(await manager.ahash("password"), str)
+    assert_type(await manager.averify("password", "stored"), VerifyResult)
+
+
+def keys(ring: KeyRing, signer: Signer) -> None:
+    """Sign, verify, rotate, publish."""
+    assert_type(ring.active(), SigningKey)
+    assert_type(ring.find("kid", "EdDSA"), VerificationKey)
+    assert_type(ring.state("kid"), KeyState)
+    assert_type(ring.rotate(SigningKey.generate(), overlap=timedelta(minutes=16)), KeyRing)
+    assert_type(ring.revoke("kid"), KeyRing)
+    assert_type(ring.public_jwks(), dict[str, JSONValue])
+    assert_type(ring.active().sign(b"message"), bytes)
+    assert_type(ring.find("kid", "EdDSA").verify(b"message", b"signature"), bool)
+    source: KeySource = ring
+    assert_type(TokenReader(keys=source, typ="at+jwt").read("token"), dict[str, JSONValue])
+    assert_type(write_token({"sub": "u-1"}, typ="at+jwt", key=ring.active()), str)
+    ring.rotate(SigningKey.generate())  # type: ignore[call-arg]
+
+
+def tokens(ring: KeyRing, plugins: Plugins) -> None:
+    """Issue and validate."""
+    sources = claim_sources(plugins)
+    assert_type(sources, tuple[ClaimSource, ...])
+    manager = TokenManager(issuer="i", audience="a", keys=ring, profile=TokenProfile(), claims=sources)
+    issued = manager.create_access("u-1", session="s-1", epoch=0, roles=["trader"], actor=Actor("orders"))
+    assert_type(issued, IssuedToken)
+    claims = manager.validate(issued.token, kind=TokenKind.ACCESS)
+    assert_type(claims, Claims)
+    assert_type(claims.subject, str)
+    assert_type(claims.session, str | None)
+    assert_type(claims.epoch, int)
+    assert_type(claims.roles, frozenset[str])
+    assert_type(claims.expires_at, datetime)
+    assert_type(claims.authenticated_at, datetime | None)
+    assert_type(claims.actors, tuple[str, ...])
+    assert_type(claims.members, Mapping[str, JSONValue])
+    claims.subject = "u-2"  # type: ignore[misc]
+    manager.create_access("u-1")  # type: ignore[call-arg]
+
+
+def secrets(octets: SecretBytes, text: SecretStr) -> None:
+    """Reveal on purpose."""
+    assert_type(octets.reveal(), bytes)
+    assert_type(text.reveal(), str)
+
+
+def weaknesses(manager: PasswordManager, ring: KeyRing, tokens: TokenManager) -> None:
+    """Ask what is weak."""
+    assert_type(doctor(manager, ring, tokens), tuple[Finding, ...])
+    doctor("not inspectable")  # type: ignore[arg-type]
+
+
+def errors(wrong: ConfigurationError, claim: InvalidClaim, policy: PolicyViolation, limited: RateLimited) -> None:
+    """Catch by either root."""
+    roots: tuple[AuthError, CommonError, FamilyConfigurationError] = (wrong, wrong, wrong)
+    inputs: tuple[AuthError, InvalidInput] = (claim, claim)
+    assert_type(policy.codes, tuple[str, ...])
+    assert_type(limited.retry_after, float)
+    assert_type(wrong.reason, str)
+    assert_type(wrong.details, Mapping[str, object])
+    del roots, inputs
+
+
+def gateway(validator: HeaderValidator, signer: GatewaySigner) -> None:
+    """Believe a request, and speak on in the caller's name."""
+    identity = validator.validate("GET", b"/orders", [(b"x-identity-assertion", b"...")])
+    assert_type(identity, Identity)
+    assert_type(identity.roles, frozenset[str])
+    headers = signer.sign(identity, audience="orders", method="GET", raw_path=b"/orders")
+    assert_type(headers, list[tuple[bytes, bytes]])
+    assert_type(
+        signer.sign_outgoing(identity, audience="inventory", method="GET", raw_path=b"/"), list[tuple[bytes, bytes]]
+    )
+
+
+def audit(logger: AuditLogger, ctx: RequestContext) -> None:
+    """Write events."""
+    assert_type(logger.emit("authn_login_fail", outcome=AuditOutcome.FAILURE, ctx=ctx), EventRef)
+    assert_type(logger.emit_required("authz_change", outcome=AuditOutcome.SUCCESS, timeout=1.0), EventRef)
+    assert_type(logger.stats(), AuditStats)
