@@ -10,7 +10,7 @@ from common.observability.health.execution import Clocks
 from common.observability.health.lifecycle import Lifecycle, State
 from common.observability.health.report import Level, Report, ServiceDescription
 from common.observability.health.runner import CheckFunction, HealthRequest, HealthRunner
-from common.observability.health.transitions import Listener, Transition
+from common.observability.health.transitions import Listener, Transition, owners_of_checks
 
 __all__ = [
     "Aggregator",
@@ -28,5 +28,6 @@ __all__ = [
     "State",
     "Transition",
     "lambda_handler",
+    "owners_of_checks",
     "worst",
 ]

@@ -83,6 +83,7 @@ class HealthRunner:
         listeners: Iterable[Listener] = (),
         lifecycle: Lifecycle | None = None,
         plugins: "Callable[[], Sequence[PluginListing]]" = _no_plugins,
+        owners: Mapping[str, str] | None = None,
         deadline: float = 0.8,
         threads: int = 16,
         allow_remote_liveness: bool = False,
@@ -99,6 +100,8 @@ class HealthRunner:
             listeners: Told of every transition.
             lifecycle: With a drain time, for example.
             plugins: ``plugins.listing``, for ``/info``.
+            owners: Name of the plugin that contributed a check, by the check's name, for log lines; see
+                :func:`owners_of_checks`.
             deadline: Seconds within which a report is there; Kubernetes gives a probe 1 second by default.
             threads: Most threads for checks that block.
             allow_remote_liveness: Let checks of a datastore decide whether this process is restarted.
@@ -117,7 +120,7 @@ class HealthRunner:
         self._deadline = deadline
         self._threads = threads
         self._allow_remote_liveness = allow_remote_liveness
-        self._transitions = Transitions(listeners)
+        self._transitions = Transitions(listeners, owners or {})
         self._metrics = HealthMetrics(self._transitions)
         self._heartbeat = LoopHeartbeat()
         self._checks: dict[str, HealthCheck] = {}

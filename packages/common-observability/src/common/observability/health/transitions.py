@@ -1,15 +1,19 @@
 """What happens when a check changes from one status to another."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from common.core.health import Status
+from common.core.hookspecs import HEALTH_CHECKS
 from common.observability.health.aggregation import Finding
 
-__all__ = ["Listener", "Transition", "Transitions"]
+if TYPE_CHECKING:
+    from common.core.plugins import Plugins
+
+__all__ = ["Listener", "Transition", "Transitions", "owners_of_checks"]
 
 _log = logging.getLogger("common.observability.health")
 
@@ -26,12 +30,21 @@ class Transition:
 Listener: TypeAlias = Callable[[Transition], None]
 
 
+def owners_of_checks(plugins: "Plugins") -> Mapping[str, str]:
+    """Return the name of the plugin that contributed each check, by the check's name: for ``HealthRunner(owners=…)``."""
+    return {found.value.spec.name: found.plugin for found in plugins.contributions(HEALTH_CHECKS)}
+
+
 class Transitions:
     """Notices transitions, writes one log line for each, and tells every listener, each in its own ``try``."""
 
-    def __init__(self, listeners: Iterable[Listener]) -> None:
-        """Prepare for *listeners*, called in order, in whichever thread the check ended."""
+    def __init__(self, listeners: Iterable[Listener], owners: Mapping[str, str]) -> None:
+        """Prepare for *listeners*, called in order, in whichever thread the check ended.
+
+        Lines name the plugin that *owners* gives for a check.
+        """
         self._listeners = tuple(listeners)
+        self._owners = dict(owners)
         self._latest: dict[str, Status] = {}
         self._lock = Lock()
 
@@ -50,7 +63,7 @@ class Transitions:
             return dict(self._latest)
 
     def _tell(self, transition: Transition) -> None:
-        _write_line(transition)
+        _write_line(transition, self._owners.get(transition.check))
         for listener in self._listeners:
             try:
                 listener(transition)
@@ -61,13 +74,15 @@ class Transitions:
                 )
 
 
-def _write_line(transition: Transition) -> None:
+def _write_line(transition: Transition, plugin: str | None) -> None:
     outcome = transition.finding.outcome
     fields: dict[str, object] = {
         "check": transition.check,
         "from": transition.before.name.lower(),
         "to": outcome.status.name.lower(),
     }
+    if plugin is not None:
+        fields["plugin"] = plugin
     if outcome.reason:
         fields["reason"] = outcome.reason
     if trace_id := outcome.detail.get("trace_id"):

@@ -44,7 +44,7 @@ class GuardedSpanProcessor(SpanProcessor):
     def _try(self, method: Callable[..., Any], *arguments: object) -> Any:
         try:
             return method(*arguments)
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises, the request goes on
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises, the request goes on
             if not self._has_failed:
                 self._has_failed = True
                 _log.warning(
