@@ -270,7 +270,9 @@ PROCESSORS = """
 class Broken(SpanProcessor):
     def on_start(self, span, parent_context=None):
         raise ValueError("secret")
-    on_end = force_flush = shutdown = on_start
+    def on_end(self, span):
+        raise SystemExit("secret")
+    force_flush = shutdown = on_start
 
 class Plugin:
     @hookimpl
@@ -286,7 +288,10 @@ print(json.dumps([len(exporter.get_finished_spans()), obs.flush(1.0), obs.shutdo
 
 
 def test_a_broken_processor_is_logged_once_and_harms_nobody(python: Run) -> None:
-    """The healthy one beside it sees every span, flushing works, and the log names the plugin, not the text."""
+    """The healthy one beside it sees every span, flushing works, and the log names the plugin, not the text.
+
+    Even an attempt to end the process stays where it is.
+    """
     result = python(HEAD + PROCESSORS)
 
     assert [3, True, True] == output(result)

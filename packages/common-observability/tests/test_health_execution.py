@@ -395,6 +395,25 @@ def test_one_transition_is_one_log_line_and_one_call_of_each_listener(logs: Logs
     canary.assert_absent(logs.text())
 
 
+def test_a_transition_names_the_plugin_that_brought_the_check(logs: Logs) -> None:
+    """The service's own checks belong to no plugin."""
+
+    class Theirs:
+        spec = CheckSpec("theirs")
+
+        def check(self, context: CheckContext) -> bool:
+            return False
+
+    plugins = bare_plugins(make_plugin(common_health_checks=lambda: [Theirs()]))
+    runner = HealthRunner(plugins.health_checks(), owners=owners_of_checks(plugins))
+    runner.add(CheckSpec("ours"), lambda context: False)
+    runner.evaluate_sync()
+
+    lines = {line["check"]: line for line in logs.lines("common.observability.health")}
+    assert "plugin-1" == lines["theirs"]["plugin"]
+    assert "plugin" not in lines["ours"]
+
+
 def test_an_awaitable_of_any_kind_is_awaited() -> None:
     """A future works like a coroutine."""
 

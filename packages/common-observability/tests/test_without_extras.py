@@ -40,14 +40,14 @@ def test_a_broken_library_is_not_taken_for_a_missing_one(module: str, python: Ru
 import importlib.abc, importlib.util, sys
 class Broken(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, name, path=None, target=None):
-        if name in ("rich.cells", "opentelemetry.exporter.otlp.proto.http.metric_exporter") or name == "rich" or (
+        if name in ("rich.box", "opentelemetry.exporter.otlp.proto.http.metric_exporter") or name == "rich" or (
             name.startswith("opentelemetry.exporter")
         ):
             return importlib.util.spec_from_loader(name, self, is_package=True)
     def create_module(self, spec):
         return None
     def exec_module(self, module):
-        if module.__name__ in ("rich.cells", "opentelemetry.exporter.otlp.proto.http.metric_exporter"):
+        if module.__name__ in ("rich.box", "opentelemetry.exporter.otlp.proto.http.metric_exporter"):
             import no_such_dependency
 sys.meta_path.insert(0, Broken())
 try:
