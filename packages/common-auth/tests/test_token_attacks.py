@@ -444,7 +444,7 @@ def test_row_31_one_key_id_at_two_issuers() -> None:
     "change", [{"use": "enc"}, {"key_ops": ["encrypt"]}, {"key_ops": ["wrapKey", "verify"]}, {"use": ""}]
 )
 def test_row_32_keys_that_are_not_for_signatures(change: dict[str, Any]) -> None:
-    """Refused when the set is loaded, with all others in it; see also ``test_keys.py``."""
+    """Refused when the set is loaded, with all others in it; see also ``test_key_material.py``."""
     material: Any = KEY.verification.material
     jwk = {**public_members(material), "kid": "k1", **change}
 
@@ -469,7 +469,7 @@ def test_row_33_a_private_key_that_verifies() -> None:
     "secret", [b"", b" " * 32, b"secret", b"secret" * 8, b"your-256-bit-secret" * 2, b"k" * 64, b"0123456789abcdef" * 2]
 )
 def test_row_34_known_secrets(secret: bytes) -> None:
-    """Blank, short, repeated, or from somebody's documentation; see also ``test_keys.py``."""
+    """Blank, short, repeated, or from somebody's documentation; see also ``test_key_material.py``."""
     with pytest.raises(WeakKey):
         SigningKey.from_secret(secret, kid="k1")
 
