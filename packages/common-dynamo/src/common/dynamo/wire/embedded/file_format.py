@@ -14,6 +14,8 @@ APPLICATION_ID: Final = 0x434D4459  # "CMDY", in the header of every file of our
 VERSION: Final = 1
 _CHECKED_BYTES: Final = 64 * 1024 * 1024
 
+_LEAST_BYTES: Final = 512  # SQLite's smallest page
+
 _VERSION_1: Final = (
     """
     CREATE TABLE dynamo_tables (
@@ -44,6 +46,9 @@ def make_file(path: str) -> None:
         FileRefused: The folder is missing or may not be written.
     """
     try:
+        if 0 < _size(path) < _LEAST_BYTES:
+            # SQLite would take it for an empty file.
+            raise FileRefused(path, "it is no database", "Name another file")
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as error:
@@ -52,18 +57,38 @@ def make_file(path: str) -> None:
         ) from error
 
 
+def _size(path: str) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        return os.stat(path).st_size
+    return 0
+
+
 def connect(path: str | None, *, fast: bool) -> sqlite3.Connection:
-    """Open one connection to the file *path*, or to a new database in memory."""
+    """Open one connection to the file *path*, or to a new database in memory.
+
+    Raises:
+        FileRefused: It cannot be opened, or is no database.
+    """
     uri = "file::memory:" if path is None else f"{Path(path).absolute().as_uri()}?mode=rw"
+    name = path or "(memory)"
+    connection = None
     try:
         connection = sqlite3.connect(
             uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=512
         )
+        # FULL waits for the disk at each commit, NORMAL only when the log is folded back into the file.
+        connection.execute(f"PRAGMA synchronous={'NORMAL' if fast else 'FULL'}")
     except sqlite3.Error as error:
-        raise FileRefused(path or "(memory)", f"it cannot be opened ({error})", "Name a file you can write") from error
-    # FULL waits for the disk at each commit, NORMAL only when the log is folded back into the file.
-    connection.execute(f"PRAGMA synchronous={'NORMAL' if fast else 'FULL'}")
+        if connection is not None:
+            connection.close()
+        raise _refusal(name, error) from error
     return connection
+
+
+def _refusal(name: str, error: sqlite3.Error) -> FileRefused:
+    if isinstance(error, sqlite3.OperationalError):
+        return FileRefused(name, f"it cannot be used ({error})", "Check its permissions, and that no program locks it")
+    return FileRefused(name, "it is damaged or no database", "Name another file, or restore it from a copy")
 
 
 def prepare(connection: sqlite3.Connection, path: str | None) -> None:
@@ -79,14 +104,8 @@ def prepare(connection: sqlite3.Connection, path: str | None) -> None:
         connection.execute("PRAGMA journal_mode=WAL").fetchone()
         _upgrade(connection, name)
         _refuse_damaged(connection, name)
-    except sqlite3.OperationalError as error:
-        raise FileRefused(
-            name, f"it cannot be used ({error})", "Check its permissions, and that no program locks it"
-        ) from error
-    except sqlite3.DatabaseError as error:
-        raise FileRefused(
-            name, "it is damaged or no database", "Name another file, or restore it from a copy"
-        ) from error
+    except sqlite3.Error as error:
+        raise _refusal(name, error) from error
     finally:
         connection.execute("PRAGMA busy_timeout=0")
 
