@@ -12,7 +12,8 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from common.core.health import CheckAnswer, CheckContext, CheckSpec, Outcome, Status
-from common.observability.health import Clocks, HealthRunner, Level, Report
+from common.core.testing import bare_plugins, make_plugin
+from common.observability.health import Clocks, HealthRunner, Level, Report, owners_of_checks
 from common.observability.logging import bind, bound_fields
 from common.observability.testing import Canary, Logs, Spans
 

@@ -12,7 +12,7 @@ from common.auth.security.audit_logger import AuditLogger
 from common.auth.security.audit_settings import owners_of_sinks
 from common.core import App, Plugins, Settings
 from common.observability import configure
-from common.observability.health import HealthApp, HealthRunner, Level, ServiceDescription
+from common.observability.health import HealthApp, HealthRunner, Level, ServiceDescription, owners_of_checks
 from common.observability.logging import LoggingMiddleware
 from common.observability.monitoring.asgi import ServerSpanMiddleware
 from exchange.services.chassis import Chassis
@@ -37,6 +37,7 @@ def host(build: Callable[[Chassis], ASGIApp], bound: socket.socket) -> None:
         plugins.health_checks(),
         service=ServiceDescription(settings.service_name, version=settings.service_version),
         detail_level=lambda request: Level.FULL,  # the exchange listens on loopback alone
+        owners=owners_of_checks(plugins),
         plugins=plugins.listing,
     )
     runner.add(AuditCheck(audit))
