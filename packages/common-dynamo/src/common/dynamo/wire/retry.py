@@ -127,7 +127,7 @@ _REASONS_THAT_STAY: Final = frozenset(
 def classify(outcome: Answer | WireFailure) -> Classification:
     """Class the outcome of one attempt (D28); nothing is left unclassed.
 
-    A code that is not in the tables is judged by its status: 429 and 503-less throttles by name, other 4xx are final,
+    A code that is not in the tables is judged by its status: 429 is a throttle, any other 4xx but 408 is final, and
     everything else is unknown, because an intermediary may have answered after the engine had committed.
     """
     if isinstance(outcome, Answer):
