@@ -12,11 +12,15 @@ How a call is bounded by its deadline:
 - The read timeout bounds each wait for bytes, not their sum; a server that drips an answer byte by byte outlasts it.
 
 So a call ends within its deadline, plus at most one connect timeout when the host does not answer at all.
+
+botocore takes a body that is cut off, or no JSON, for an empty answer: "no such item". A second handler finds such a
+body by its length, its checksum and its brackets, and the answer counts as lost.
 """
 
 import os
 import threading
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -48,12 +52,13 @@ class BotoWire:
         self._timer = timer
         self._local = threading.local()
         self._pid = os.getpid()
-        self._handler = {
-            "event_name": f"before-send.{client.meta.service_model.service_id.hyphenize()}",
-            "handler": self._bound_read,
-            "unique_id": f"common-dynamo-deadline-{id(self)}",
-        }
-        client.meta.events.register(**self._handler)
+        service = client.meta.service_model.service_id.hyphenize()
+        self._handlers = (
+            (f"before-send.{service}", self._bound_read),
+            (f"response-received.{service}", self._check_body),
+        )
+        for event, handler in self._handlers:
+            client.meta.events.register(event, handler)
 
     @classmethod
     def build(
@@ -125,8 +130,9 @@ class BotoWire:
             self._local.call = None
 
     def close(self) -> None:
-        """Take our handler off the client and close its sockets; the client itself stays usable."""
-        self._client.meta.events.unregister(**self._handler)
+        """Take our handlers off the client and close its sockets; the client itself stays usable."""
+        for event, handler in self._handlers:
+            self._client.meta.events.unregister(event, handler)
         self._client.close()
 
     def _bound_read(self, request: Any, **_: Any) -> None:
@@ -141,6 +147,21 @@ class BotoWire:
         context = getattr(request, "context", None)
         if context is not None:
             context["read_timeout"] = left
+
+    def _check_body(self, response_dict: Mapping[str, Any] | None = None, **_: Any) -> None:
+        """Refuse a success whose body did not come whole; other users of the client are left alone."""
+        if response_dict is None or getattr(self._local, "call", None) is None or response_dict["status_code"] != 200:
+            return
+        headers, body = response_dict["headers"], response_dict["body"]
+        length, checksum = headers.get("content-length"), headers.get("x-amz-crc32")
+        if "content-encoding" in headers:
+            return
+        if (
+            (length is not None and int(length) != len(body))
+            or (checksum is not None and int(checksum) != zlib.crc32(body))
+            or body[:1] + body.rstrip()[-1:] != b"{}"
+        ):
+            raise AnswerLost("the body of the answer did not come whole")
 
     def _leave_sockets_to_parent(self) -> None:
         """After a fork: close our copies of the connections, whose other end talks to the parent."""
