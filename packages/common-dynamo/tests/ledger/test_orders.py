@@ -161,7 +161,7 @@ def test_a_limit_buy_holds_cash_and_pays_from_it(ledger: LedgerKit) -> None:
 
     assert (held.available, held.held) == (Decimal("50.00"), Decimal("50.00"))
     assert (settled.price, settled.total) == (Decimal("98.765"), Decimal("49.39"))
-    assert (after.balance.available, after.balance.held) == (Decimal("50.61"), 0)
+    assert (after.balance.available, after.balance.held) == (Decimal("50.61"), Decimal(0))
     assert after.assets[0].available == Decimal("0.5")
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -13,13 +15,13 @@ from common.dynamo.testing.ledger import LedgerKit
 from common.entities import OrderStatus, OrderType
 
 
-def walk(read: Callable[[str | None], Page[object]], between: Callable[[], object]) -> list[str]:
+def walk(read: Callable[[str | None], Page[Any]], between: Callable[[], object]) -> list[str]:
     """Read all pages, doing *between* after each; return the ids in order."""
     ids: list[str] = []
     after: str | None = None
     while True:
         page = read(after)
-        ids += [item.id for item in page.items]  # type: ignore[attr-defined]
+        ids += [item.id for item in page.items]
         after = page.next
         if after is None:
             return ids
@@ -58,14 +60,15 @@ def test_trades_of_one_asset_are_its_own(ledger: LedgerKit) -> None:
     """The history of an asset holds its trades alone, newest first, page by page."""
     user = ledger.open_account(cash="1000.00")
     ledger.list_asset("ETH")
-    bought = {"BTC": [], "ETH": []}  # type: dict[str, list[str]]
+    bought: dict[str, list[str]] = {"BTC": [], "ETH": []}
     for number in range(12):
         asset = ("BTC", "ETH")[number % 2]
         order = ledger.orders.buy(user, asset, "0.5", price="100.00", request_id=ledger.new_id()).entry
         bought[asset].append(order.id)
 
     for asset, ids in bought.items():
-        found = walk(lambda after, asset=asset: ledger.trades.history(user, asset, limit=4, after=after), lambda: None)
+        history = partial(ledger.trades.history, user, asset, limit=4)
+        found = walk(lambda after: history(after=after), lambda: None)  # noqa: B023 - walked within the round
         assert found == ids[::-1]
     newest = ledger.trades.history(user, "ETH", limit=1).items[0]
     assert (newest.quantity, newest.price, newest.total) == (Decimal("0.5"), Decimal(100), Decimal(50))
@@ -127,7 +130,7 @@ def test_due_orders_are_those_the_price_has_reached(ledger: LedgerKit, type: Ord
     """At 101: buys limited at it or above, the highest first; sales limited at it or below, the lowest first."""
     user = ledger.open_account(cash="5000.00", holding={"BTC": "9"})
     for limit in ("100", "99.99", "101.5", "101", "102"):
-        ledger.place(user, type=type, quantity=1, limit=limit)
+        ledger.place(user, type=type, quantity="1", limit=limit)
     reached = ledger.orders.due("BTC", type, "101.00")
 
     assert [order.limit_price for order in reached.items] == [Decimal(limit) for limit in due]

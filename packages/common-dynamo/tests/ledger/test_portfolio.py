@@ -89,4 +89,5 @@ def test_an_asset_never_held_is_zero(ledger: LedgerKit) -> None:
     """At the scale of the asset; nothing is stored for it."""
     held = ledger.holdings.get(ledger.open_account(), "BTC")
 
-    assert (str(held.available), held.held, held.posted) == ("0E-8", 0, 0)
+    assert str(held.available) == "0E-8"
+    assert held.held == held.posted == 0

@@ -122,10 +122,13 @@ def test_a_tombstone_whose_answer_is_lost_is_still_the_no(faulty_ledger: LedgerK
     assert refusal.value.available == Decimal("1.00")
 
 
-def test_a_no_that_cannot_be_written_is_not_told(faulty_ledger: LedgerKit, faults: FaultPlan) -> None:
-    """Where an attempt is still on its way and the tombstone cannot be put, the outcome is unknown, not refused."""
+@pytest.mark.parametrize("first", [None, Fault.DROP_BEFORE], ids=["refused at once", "refused after a lost attempt"])
+def test_a_no_that_cannot_be_written_is_not_told(
+    faulty_ledger: LedgerKit, faults: FaultPlan, first: Fault | None
+) -> None:
+    """Until the tombstone is put a copy of the request may be applied, so the outcome is unknown, not refused."""
     user, request_id = faulty_ledger.open_account(cash="1.00"), faulty_ledger.new_id()
-    faults.script(Fault.DROP_BEFORE, None, *[Fault.THROTTLE] * 200)
+    faults.script(*([first] if first else []), None, *[Fault.THROTTLE] * 200)
 
     with pytest.raises(OutcomeUnknown) as unknown:
         faulty_ledger.balances.withdraw(user, 5, request_id=request_id, deadline=1)

@@ -1,6 +1,7 @@
 """Users: one name, one address, one account; passwords that leave no trace (ledger R1, R11, R15)."""
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -261,13 +262,14 @@ def test_no_secret_leaves_the_table(ledger: LedgerKit, caplog: pytest.LogCapture
     ledger.users.create(signing_up("alice", password=PASSWORD), request_id=ledger.new_id())
     stored = ledger.db.dao(PROFILE).require("alice")
     texts = [repr(stored), stored.model_dump_json(), repr(ledger.users.authenticate("alice", PASSWORD))]
-    for attempt in (
+    attempts: list[Callable[[], object]] = [
         lambda: ledger.users.create(signing_up("alice", password=PASSWORD), request_id=ledger.new_id()),
         lambda: ledger.users.set_password(
             stored.model_copy(update={"version": 9}), PASSWORD, request_id=ledger.new_id()
         ),
         lambda: ledger.users.change_email(stored, "alice@example.org", request_id=ledger.new_id()),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises((ConditionFailed, InvalidInput)) as error:
             attempt()
         texts += [str(error.value), repr(error.value), str(to_problem(error.value).body)]

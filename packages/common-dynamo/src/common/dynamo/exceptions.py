@@ -336,7 +336,10 @@ class RequestRefused(DynamoError):
 
 
 class LedgerRefusal(DynamoError):
-    """The ledger says no. Nothing was applied, and under the same request id nothing ever will be."""
+    """The ledger says no. Nothing was applied, and under the same request id nothing ever will be.
+
+    The one no that may become a yes is an :class:`OrderConflict` that is not ``final``.
+    """
 
     code = "ledger_refusal"
     status = 409

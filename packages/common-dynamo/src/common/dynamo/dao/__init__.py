@@ -1,4 +1,4 @@
-"""The ledger: users, balances, orders and assets. One class per kind of business; see :mod:`docs/guides/ledger.md`.
+"""The ledger: users, balances, orders and assets, one class per kind of business; see the guide "The ledger".
 
 Every mutation takes ``request_id``, the caller's idempotency key, and is one conditional write: applied exactly once,
 answered the same for ever. A yes is an :class:`Applied`; a no is raised, below
@@ -8,6 +8,7 @@ answered the same for ever. A yes is an :class:`Applied`; a no is raised, below
 from common.dynamo.dao.asset import AssetBalanceDAO, AssetTransactionDAO
 from common.dynamo.dao.authentication import Authentication
 from common.dynamo.dao.balance import BalanceDAO
+from common.dynamo.dao.checking import Discrepancy, check_account
 from common.dynamo.dao.inventory import AssetDAO
 from common.dynamo.dao.order import OrderDAO
 from common.dynamo.dao.outcomes import Applied, Resolution, ResolutionState
@@ -21,9 +22,11 @@ __all__ = [
     "AssetTransactionDAO",
     "Authentication",
     "BalanceDAO",
+    "Discrepancy",
     "OrderDAO",
     "Profile",
     "Resolution",
     "ResolutionState",
     "UserDAO",
+    "check_account",
 ]

@@ -238,9 +238,7 @@ def _fail(op: Operation, step: Step, no: Refused, cash: QuoteAsset, unknown_atte
     except ConditionFailed as refused:
         return _judge(step, refused.stored, cash, unknown_attempts)
     except Unavailable as unavailable:
-        if unknown_attempts:
-            raise unknown_outcome(unavailable) from unavailable
-        raise
+        raise unknown_outcome(unavailable) from unavailable
     raise no.error
 
 

@@ -8,7 +8,7 @@ put there as well, as a tombstone, so that a late copy of the request cannot tur
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from common.dynamo.dao.instruction import Instruction, stale_request_id
 from common.dynamo.dao.outcomes import Applied
@@ -41,6 +41,9 @@ from common.entities import QuoteAsset
 __all__ = ["CHECK_FAILED", "Submission", "claim", "refuse", "submit", "transaction", "unknown_outcome"]
 
 E = TypeVar("E")
+
+Refusing: TypeAlias = TransactionCanceled | ConditionFailed
+"""What the engine answers when a condition does not hold."""
 
 CHECK_FAILED: Final = "ConditionalCheckFailed"
 """The engine's code for a part whose condition did not hold."""
@@ -102,35 +105,35 @@ def submit(op: Operation, submission: Submission[E]) -> Applied[E]:
     return Applied(submission.entry, replayed=False)
 
 
-def refuse(op: Operation, submission: Submission[E], refused: Refused, *, unknown_attempts: int = 0) -> Applied[E]:
+def refuse(op: Operation, submission: Submission[E], no: Refused, *, after: Refusing | None = None) -> Applied[E]:
     """Write the no, unless the request has been carried out: 1 round trip.
 
     Args:
         op: The DAO call.
         submission: What is refused.
-        refused: Why.
-        unknown_attempts: Attempts to carry it out whose outcome nobody knows.
+        no: Why.
+        after: The refused attempt to carry it out, where there was one. A copy of that may still be on its way, so as
+            long as the no is not written, the outcome is unknown.
 
     Raises:
         LedgerRefusal: The no; or the one that stood there already.
         InvalidInput: The id is stale and was never used.
-        OutcomeUnknown: The no could not be written, and a copy of the request may still be on its way.
+        OutcomeUnknown: The no could not be written.
     """
     if not submission.instruction.is_fresh:
         return _recall(op, submission)
-    tombstone = submission.tombstone(refused)
     try:
-        op.execute(tombstone)
+        op.execute(submission.tombstone(no))
     except ConditionFailed as taken:
-        return _replay(op, submission, [taken.stored], unknown_attempts)
+        return _replay(op, submission, [taken.stored], 0 if after is None else after.unknown_attempts)
     except Unavailable as unavailable:
-        if unknown_attempts:
-            raise unknown_outcome(unavailable) from unavailable
-        raise
-    raise refused.error
+        if after is None:
+            raise
+        raise unknown_outcome(unavailable) from unavailable
+    raise no.error
 
 
-def _examine(op: Operation, submission: Submission[E], refused: TransactionCanceled | ConditionFailed) -> Applied[E]:
+def _examine(op: Operation, submission: Submission[E], refused: Refusing) -> Applied[E]:
     """Judge a refused write by what stands there: the id first, then the account."""
     claims = refused.reasons[-len(submission.claims) :]
     if any(reason.code == CHECK_FAILED for reason in claims):
@@ -143,7 +146,7 @@ def _examine(op: Operation, submission: Submission[E], refused: TransactionCance
         raise refused
     if no.reason is Refusal.ACCOUNT and not refused.unknown_attempts:
         raise no.error from None
-    return refuse(op, submission, no, unknown_attempts=refused.unknown_attempts)
+    return refuse(op, submission, no, after=refused)
 
 
 def _recall(op: Operation, submission: Submission[E]) -> Applied[E]:
