@@ -1,5 +1,7 @@
 """In which order a token is looked at, and what its claims must say (auth T2 to T6, T8, T9)."""
 
+import contextlib
+import json
 import math
 import socket
 from datetime import timedelta
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from common.auth.exceptions import (
     ConfigurationError,
+    InvalidClaim,
     TokenError,
     TokenExpired,
     TokenInvalid,
@@ -21,7 +24,7 @@ from common.auth.exceptions import (
 from common.auth.security.clock import SYSTEM
 from common.auth.security.keys import KeyRing, SigningKey, VerificationKey
 from common.auth.security.token_claims import ClaimRules
-from common.auth.security.token_format import TokenKind, TokenReader, write_token
+from common.auth.security.token_format import MAX_CLAIMS, MAX_TOKEN, TokenKind, TokenReader, write_token
 from common.auth.security.token_manager import TokenProfile
 from common.auth.testing import ISSUER, MOMENT, access_claims, forge, token_manager
 from common.core.utils.clock import FrozenClock
@@ -420,14 +423,41 @@ def test_limits_of_a_reader_are_checked(limits: dict[str, Any]) -> None:
         TokenReader(**{"keys": WatchedKeys(), "typ": "at+jwt", **limits})
 
 
-def test_claims_beyond_their_limit_are_refused() -> None:
-    """A reader may take fewer bytes of claims than the token as a whole may have."""
-    reader = TokenReader(keys=WatchedKeys(), typ="at+jwt", max_claims=300)
-    assert "u-1" == reader.read(forge(KEY))["sub"]
+def test_limits_hold_to_the_byte() -> None:
+    """Of the token, of its claims and of its header, the longest that fits is taken and one byte more is not."""
+    token = forge(KEY)
+    claims = len(json.dumps(access_claims(), separators=(",", ":")))
 
-    with pytest.raises(TokenInvalid) as refused:
-        reader.read(forge(KEY, access_claims(padding="x" * 300)))
-    assert "claims_too_long" == refused.value.reason
+    def read(shown: str, **limits: int) -> str:
+        reader = TokenReader(keys=WatchedKeys(), typ="at+jwt", **limits)
+        try:
+            return str(reader.read(shown)["sub"])
+        except TokenError as error:
+            return error.reason
+
+    assert "u-1" == read(token, max_length=len(token), max_claims=claims)
+    assert "too_long" == read(token, max_length=len(token) - 1, max_claims=claims)
+    assert "claims_too_long" == read(token, max_claims=claims - 1)
+    header = b'{"alg":"EdDSA","kid":"k1","typ":"at+jwt"}'
+    assert "u-1" == read(forge(KEY, header=header.ljust(512)))
+    assert "header_too_long" == read(forge(KEY, header=header.ljust(513)))
+
+
+@pytest.mark.parametrize("key", [KEY, SigningKey.generate("RS256")], ids=lambda key: key.alg)
+def test_what_is_written_can_be_read(key: SigningKey) -> None:
+    """However many claims there are, either the token is issued and read back, or nothing is issued."""
+    reader = TokenReader(keys=KeyRing([key], issuer=ISSUER), typ="at+jwt")
+    issued = []
+    for size in range(5000, 6200, 20):
+        claims = {"x": "y" * size}
+        with contextlib.suppress(InvalidClaim):
+            token = write_token(claims, typ="at+jwt", key=key)
+            assert len(token) <= MAX_TOKEN
+            assert claims == reader.read(token)
+            issued.append(size)
+
+    assert 5000 == issued[0]
+    assert issued[-1] < MAX_CLAIMS
 
 
 @pytest.mark.parametrize(

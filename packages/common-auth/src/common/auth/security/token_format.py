@@ -58,12 +58,16 @@ def write_token(claims: Mapping[str, JSONValue], *, typ: str, key: SigningKey) -
     """Return the compact form of *claims*, signed by *key*. The header's members are exactly alg, kid and typ.
 
     Raises:
-        InvalidClaim: A claim is not JSON, or they are over :data:`MAX_CLAIMS` bytes together.
+        InvalidClaim: A claim is not JSON, or they are too many: over :data:`MAX_CLAIMS` bytes, or the token over
+            :data:`MAX_TOKEN`.
         KeySourceUnavailable: The signer failed.
     """
     header = json.dumps({"alg": key.alg, "kid": key.kid, "typ": typ}, separators=(",", ":"))
     signing_input = f"{base64url(header.encode())}.{base64url(_claims_json(claims))}"
-    return f"{signing_input}.{base64url(key.sign(signing_input.encode()))}"
+    token = f"{signing_input}.{base64url(key.sign(signing_input.encode()))}"
+    if len(token) > MAX_TOKEN:
+        raise InvalidClaim(f"The token has {len(token)} bytes; {MAX_TOKEN} are read.", reason="claims_too_large")
+    return token
 
 
 def _claims_json(claims: Mapping[str, JSONValue]) -> bytes:
