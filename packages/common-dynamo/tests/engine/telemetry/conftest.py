@@ -1,0 +1,107 @@
+"""An SDK in memory, and databases that it watches. Only tests may import the SDK."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.metrics import AlwaysOnExemplarFilter, MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+
+from common.dynamo import Database
+from common.dynamo.testing.engines import Engine
+from common.dynamo.testing.examples import COUNTER, INVOICE, NOTE
+from common.dynamo.wire.faults import FaultPlan
+
+TYPES = (INVOICE, NOTE, COUNTER)
+
+
+class RecordingSampler(Sampler):
+    """Samples everything and keeps what it was shown."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, dict[str, Any]]] = []
+
+    def should_sample(
+        self,
+        parent_context: Any,
+        trace_id: int,
+        name: str,
+        kind: Any = None,
+        attributes: Any = None,
+        *args: Any,
+        **_: Any,
+    ) -> SamplingResult:
+        self.seen.append((name, dict(attributes or {})))
+        return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)
+
+    def get_description(self) -> str:
+        return "recording"
+
+
+class Telescope:
+    """An SDK that keeps everything in memory."""
+
+    def __init__(self, sampler: Sampler | None = None) -> None:
+        self.sampler = sampler or RecordingSampler()
+        self.exporter = InMemorySpanExporter()
+        self.tracer_provider = TracerProvider(sampler=self.sampler)
+        self.tracer_provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self.reader = InMemoryMetricReader()
+        self.meter_provider = MeterProvider([self.reader], exemplar_filter=AlwaysOnExemplarFilter())
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"tracer_provider": self.tracer_provider, "meter_provider": self.meter_provider}
+
+    def spans(self) -> Sequence[ReadableSpan]:
+        return self.exporter.get_finished_spans()
+
+    def span(self) -> ReadableSpan:
+        (span,) = self.spans()
+        return span
+
+    def metrics(self) -> dict[str, list[Any]]:
+        """Return the data points of each metric by its name."""
+        data = self.reader.get_metrics_data()
+        if data is None:
+            return {}
+        scopes = [scope for resource in data.resource_metrics for scope in resource.scope_metrics]
+        return {metric.name: list(metric.data.data_points) for scope in scopes for metric in scope.metrics}
+
+    def clear(self) -> None:
+        """Forget spans and what the sampler saw; metrics are cumulative and are read by difference."""
+        self.exporter.clear()
+        if isinstance(self.sampler, RecordingSampler):
+            self.sampler.seen.clear()
+
+    def close(self) -> None:
+        self.tracer_provider.shutdown()
+        self.meter_provider.shutdown()
+
+
+@pytest.fixture
+def telescope() -> Iterator[Telescope]:
+    telescope = Telescope()
+    yield telescope
+    telescope.close()
+
+
+@pytest.fixture
+def db(engine: Engine, table_name: str, telescope: Telescope) -> Iterator[Database]:
+    """A database that is watched; making its tables is not."""
+    with engine.open(table=table_name, entity_types=TYPES, cursor_keys=["k" * 32], **telescope.options) as db:
+        telescope.clear()
+        yield db
+
+
+@pytest.fixture
+def faulty(engine: Engine, table_name: str, telescope: Telescope, faults: FaultPlan) -> Iterator[Database]:
+    with engine.open(table=table_name, entity_types=TYPES, faults=faults, **telescope.options) as db:
+        telescope.clear()
+        yield db
+        faults.heal()
+        faults.settle()
