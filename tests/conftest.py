@@ -1,12 +1,19 @@
-"""What the cross-distribution tests share: the tree, its members, and wheels built once per run."""
+"""What the cross-distribution tests share: the tree, its members, wheels built once per run, and real servers."""
 
+import http.client
 import subprocess
+import threading
+import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
+
+pytest_plugins = ["common.core.testing", "common.dynamo.testing", "common.observability.testing"]
 
 ROOT = Path(__file__).resolve().parent.parent
 DISTS = ("common-core", "common-dynamo", "common-auth", "common-observability")
@@ -49,3 +56,58 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     for source in sources.values():
         subprocess.run(["uv", "build", "--quiet", "--wheel", "--out-dir", folder, source], check=True, cwd=ROOT)
     return {name: next(folder.glob(f"{name.replace('-', '_')}-*.whl")) for name in sources}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+Headers = Mapping[str, str] | list[tuple[bytes, bytes]]
+
+
+def ask(port: int, path: str, *, method: str = "GET", headers: Headers | None = None, body: bytes = b"") -> Answer:
+    """Send one request to a server on the loopback interface."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.putrequest(method, path)
+        pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+        for name, value in (*pairs, ("Content-Length", str(len(body)))):
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        response = connection.getresponse()
+        return Answer(response.status, tuple(response.getheaders()), response.read())
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="session")
+def fetch() -> Callable[..., Answer]:
+    """Ask a server on the loopback interface: port, path, method, headers, body."""
+    return ask
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Any], int]]:
+    """Serve ASGI applications by uvicorn, each in a thread of its own on a free port, until the test ends."""
+    running: list[tuple[uvicorn.Server, threading.Thread]] = []
+
+    def start(app: Any) -> int:
+        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        running.append((server, thread))
+        while not server.started:
+            assert thread.is_alive(), "The server did not start."
+            time.sleep(0.005)
+        port: int = server.servers[0].sockets[0].getsockname()[1]
+        return port
+
+    yield start
+    for server, thread in running:
+        server.should_exit = True
+        thread.join()
