@@ -1,5 +1,6 @@
 """The boto wire: one attempt, bounded by its deadline, through any client; and what each outcome means."""
 
+import functools
 import os
 import socket
 import threading
@@ -102,6 +103,7 @@ def server() -> Iterator[ScriptedServer]:
     server.stop()
 
 
+@functools.cache
 def session() -> boto3.Session:
     return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-central-1")
 

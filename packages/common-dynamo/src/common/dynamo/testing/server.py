@@ -56,7 +56,7 @@ class Dynoxide:
     """
 
     def __init__(self, binary: Path, *, file: Path | None = None) -> None:
-        self._binary = binary
+        self.binary = binary
         self._file = file
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
@@ -91,10 +91,10 @@ class Dynoxide:
                 return self
             report = self._read_log()
             self.stop()
-        raise EngineFailed(f"{self._binary.name} did not start: {report}")
+        raise EngineFailed(f"{self.binary.name} did not start: {report}")
 
     def _launch(self) -> None:
-        command: list[Any] = [self._binary, "--port", str(self.port)]
+        command: list[Any] = [self.binary, "--port", str(self.port)]
         if self._file is not None:
             command += ["--db-path", self._file]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()

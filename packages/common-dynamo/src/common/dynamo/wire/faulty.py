@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -15,13 +15,14 @@ from common.dynamo.wire.faults import Crash, Draw, Fault, FaultPlan
 __all__ = ["FaultyWire"]
 
 _REMEMBERED: Final = 1024
+_ANSWERS_EACH: Final = 4
 
 
 class FaultyWire:
     """Send through *wire*, with the faults of *plan*.
 
     A stale answer is that of the wire's ``send_stale`` where it has one (the embedded wire goes back some commits);
-    around any other wire it is an earlier answer to an equal request, if there was one.
+    around any other wire it is one of the latest answers to an equal request, if there was one.
 
     Args:
         wire: The wire that works.
@@ -33,7 +34,7 @@ class FaultyWire:
         self._wire = wire
         self._plan = plan
         self._sleep = sleep
-        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._answers: OrderedDict[str, deque[Answer]] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -86,13 +87,17 @@ class FaultyWire:
             answer: Answer = send_stale(request, timeout, self._plan.random.random())
             return answer
         with self._lock:
-            earlier = self._answers.get(repr(request))
-        return earlier or self._remembered(request, self._wire.send(request, timeout))
+            earlier = list(self._answers.get(repr(request), ()))
+        return (
+            self._plan.random.choice(earlier)
+            if earlier
+            else self._remembered(request, self._wire.send(request, timeout))
+        )
 
     def _remembered(self, request: Request, answer: Answer) -> Answer:
         if self._plan.rates.stale and answer.status == 200 and not hasattr(self._wire, "send_stale"):
             with self._lock:
-                self._answers.setdefault(repr(request), answer)
+                self._answers.setdefault(repr(request), deque(maxlen=_ANSWERS_EACH)).append(answer)
                 if len(self._answers) > _REMEMBERED:
                     self._answers.popitem(last=False)
         return answer
