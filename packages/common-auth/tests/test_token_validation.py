@@ -206,7 +206,9 @@ WRONG_VALUES: list[tuple[str, Any, str]] = [
     ("roles", [""], "malformed_roles"),
     ("amr", "pwd", "malformed_amr"),
     ("act", "gateway", "malformed_act"),
+    ("act", None, "malformed_act"),
     ("act", {}, "malformed_act"),
+    ("act", {"sub": "a", "act": {"sub": "a", "act": {"sub": "a", "act": {"sub": "a", "act": "b"}}}}, "malformed_act"),
     ("act", {"sub": 7}, "malformed_act"),
     ("act", {"sub": "a", "act": "b"}, "malformed_act"),
     ("act", {"sub": "a", "act": {"sub": ""}}, "malformed_act"),
@@ -235,7 +237,8 @@ def test_a_chain_of_actors_is_at_most_four_deep(clock: FrozenClock) -> None:
     """Four pass, five and two hundred do not (T10)."""
     manager = token_manager(KEY, clock=clock)
 
-    assert ("a",) * 4 == manager.validate(forge(KEY, access_claims(act=act(4)))).actors
+    for depth in (1, 4):
+        assert ("a",) * depth == manager.validate(forge(KEY, access_claims(act=act(depth)))).actors
     for depth in (5, 200):
         assert "malformed_act" == refusal(forge(KEY, access_claims(act=act(depth))), clock).reason
 
@@ -248,6 +251,21 @@ def test_a_source_is_on_the_list(clock: FrozenClock) -> None:
     assert "foreign_azp" == refusal(token, clock, sources=frozenset({"users"})).reason
     listed = token_manager(KEY, clock=clock, profile=TokenProfile(sources=frozenset({"gateway"})))
     assert "gateway" == listed.validate(token).source
+
+
+def test_the_largest_numbers_are_taken(clock: FrozenClock) -> None:
+    """Up to 2^53 a double holds every integer, so every reader of JSON sees the same."""
+    claims = token_manager(KEY, clock=clock).validate(forge(KEY, access_claims(ver=2**53, auth_time=-(2**53))))
+
+    assert 2**53 == claims.epoch
+    assert "malformed_ver" == refusal(forge(KEY, access_claims(ver=2**53 + 1)), clock).reason
+
+
+def test_the_widest_leeway_is_a_minute(clock: FrozenClock) -> None:
+    """Sixty seconds can be set."""
+    wide = token_manager(KEY, clock=clock, profile=TokenProfile(leeway=timedelta(seconds=60)))
+
+    assert "u-1" == wide.validate(forge(KEY, access_claims(iat=NOW - 300, exp=NOW - 59))).subject
 
 
 def test_unknown_claims_are_kept(clock: FrozenClock) -> None:
