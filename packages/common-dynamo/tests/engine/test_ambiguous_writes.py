@@ -195,9 +195,9 @@ def test_in_three_hundred_writes_with_lost_answers_there_is_no_false_conflict_an
     faulty_invoices: DAO[Invoice], faulty_counters: DAO[Counter], faults: FaultPlan
 ) -> None:
     """10 % of the answers are dropped after the commit: botocore's own retries turned 300 additions into 341."""
+    faulty_counters.create(Counter(name="c", hits=1))
+    seen = faulty_invoices.create(make_invoice())
     faults.rates = FaultRates(drop_after=0.1)
-    faulty_counters.upsert("c", hit, default=Counter(name="c", hits=1), deadline=10)
-    seen = faulty_invoices.create(make_invoice(), deadline=10)
     for number in range(149):
         seen = faulty_invoices.update(seen, grow, deadline=10)
         faulty_counters.update("c", hit, request_id=f"r-{number}", deadline=10)

@@ -199,7 +199,8 @@ class DAO(Generic[M]):
                 raise VersionConflict(f"put {self.plan.entity.name}: the item has been deleted.", expected=seen)
             return self.plan.put(model, replace=replace, unlocked=unlocked, old=old)
 
-        return self._send_with_stored("put", model, build, deadline)
+        with self._operation("put", "TransactWriteItems", deadline) as operation:
+            return self._with_stored(operation, model, build, must_exist=False)
 
     def update(
         self,
@@ -243,7 +244,8 @@ class DAO(Generic[M]):
         try:
             write = build(None)
         except StoredModelNeeded:
-            return self._send_with_stored("update", target, build, deadline, must_exist=True)
+            with self._operation("update", "TransactWriteItems", deadline) as operation:
+                return self._with_stored(operation, target, build, must_exist=True)
         return self._send("update", write, deadline, token=None if request_id is None else _token_of(request_id, write))
 
     def upsert(
@@ -264,16 +266,21 @@ class DAO(Generic[M]):
         Raises:
             ConditionFailed: *where* did not hold for the item that is there.
         """
-        within = self._executor.deadline(deadline)
-        while True:
-            try:
-                return self.update(key, change, where=where, unlocked=unlocked, deadline=within)
-            except NotFound:
-                pass
-            try:
-                return self.create(default, deadline=within)
-            except AlreadyExists:
-                continue
+
+        def build(old: M | None) -> Write[M]:
+            return self.plan.update(key, change, where=where, unlocked=unlocked, old=old)
+
+        with self._operation("upsert", "UpdateItem", deadline) as operation:
+            while True:
+                try:
+                    return self._change(operation, key, build)
+                except NotFound:
+                    pass
+                write = self.plan.create(default)
+                try:
+                    return self._stored(operation, write, send_write(operation, write))
+                except AlreadyExists:
+                    continue
 
     def delete(
         self,
@@ -345,27 +352,28 @@ class DAO(Generic[M]):
             raise NotFound(f"{write.operation}: it was applied, and the item has been deleted since.")
         return self.plan.mapped.decode(item)
 
-    def _send_with_stored(
-        self,
-        method: str,
-        target: Any,
-        build: Callable[[M | None], Write[M]],
-        deadline: Within,
-        *,
-        must_exist: bool = False,
+    def _change(self, operation: Operation, target: Any, build: Callable[[M | None], Write[M]]) -> M:
+        """Send a change of an existing item; where it concerns locks, read the stored model first."""
+        try:
+            write = build(None)
+        except StoredModelNeeded:
+            return self._with_stored(operation, target, build, must_exist=True)
+        return self._stored(operation, write, send_write(operation, write))
+
+    def _with_stored(
+        self, operation: Operation, target: Any, build: Callable[[M | None], Write[M]], *, must_exist: bool
     ) -> M:
         """Send a write that needs the stored model for its locks: read it, and again while others change them."""
-        with self._operation(method, "TransactWriteItems", deadline) as operation:
-            while True:
-                old = self._read_stored(operation, target)
-                if old is None and must_exist:
-                    raise NotFound(f"{method} {self.plan.entity.name}: there is no such item.")
-                try:
-                    write = build(old)
-                    return self._stored(operation, write, send_write(operation, write))
-                except ConditionFailed as failure:
-                    if not self._has_moved(old, failure):
-                        raise
+        while True:
+            old = self._read_stored(operation, target)
+            if old is None and must_exist:
+                raise NotFound(f"There is no such {self.plan.entity.name}.")
+            try:
+                write = build(old)
+                return self._stored(operation, write, send_write(operation, write))
+            except ConditionFailed as failure:
+                if not self._has_moved(old, failure):
+                    raise
 
     def _delete_with_locks(
         self, target: Any, build: Callable[[M | None], Write[M]], deadline: Within, *, must_exist: bool

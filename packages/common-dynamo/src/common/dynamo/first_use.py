@@ -9,7 +9,7 @@ from common.dynamo.wire import Answer, Wire
 __all__ = ["TablesOnFirstUse"]
 
 
-class TablesOnFirstUse:
+class TablesOnFirstUse(Wire):
     """Sends through another wire, after *prepare* has run once."""
 
     def __init__(self, wire: Wire, prepare: Callable[[], None]) -> None:

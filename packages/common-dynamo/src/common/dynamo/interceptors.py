@@ -54,6 +54,7 @@ class InterceptorChain:
     interceptors: Sequence[Interceptor] = ()
 
     def request(self, call: Call) -> None:
+        """Tell all interceptors of a request before its first attempt."""
         for interceptor in self.interceptors:
             try:
                 interceptor.on_request(call)
@@ -61,6 +62,7 @@ class InterceptorChain:
                 _report(interceptor, error)
 
     def result(self, call: Call, result: "Result") -> None:
+        """Tell all interceptors of a success."""
         for interceptor in self.interceptors:
             try:
                 interceptor.on_result(call, result)
@@ -68,6 +70,7 @@ class InterceptorChain:
                 _report(interceptor, error)
 
     def error(self, call: Call, error: BaseException) -> None:
+        """Tell all interceptors of a failure."""
         for interceptor in self.interceptors:
             try:
                 interceptor.on_error(call, error)

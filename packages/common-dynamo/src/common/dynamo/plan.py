@@ -16,6 +16,7 @@ from common.dynamo import requests as rq
 from common.dynamo.changes import (
     UNKNOWN,
     Change,
+    IndexChanges,
     Recorder,
     assigned_fields,
     index_changes,
@@ -103,9 +104,7 @@ class Plan(Generic[M]):
         now, write_id = self.clock(), self.new_write_id()
         row = vars(model) if version is None else {**vars(model), version: (seen or 0) + 1}
         item = self._item(model, row, write_id)
-        conditions: list[rq.Condition | None] = []
-        if seen is not None:
-            conditions = [self._alive(now), self._version_is(seen)]
+        conditions = [] if seen is None else [self._alive(now), self._version_is(seen)]
         locks: tuple[Any, ...] = ()
         if old is not None and self.entity.unique:
             locks = locks_of_change(self.mapped, self.table, vars(old), row, now, write_id)
@@ -219,28 +218,23 @@ class Plan(Generic[M]):
         """
         now, write_id = self.clock(), self.new_write_id()
         seen = self._seen(target, known, expect, guarded=where is not None or unlocked, unlocked=unlocked)
-        row = {**self.mapped.row(target), **(known or {})}
+        known = known or {}
+        row = {**self.mapped.row(target), **known}
         update = record_change(self.mapped, change, row)
         refuse_layer_fields(self.mapped, update)
         assigned = assigned_fields(self.mapped, update)
         indexed = index_changes(self.mapped, assigned, row)
         locks, guards = self._changed_locks(target, assigned, old, now, write_id)
-        conditions = [
-            self._alive(now),
-            None if seen is None else self._version_is(seen),
-            *self._unchanged(indexed.used | (known or {}).keys() | guards, {**row, **(vars(old) if old else {})}),
-            None if where is None else record_condition(Recorder(self.mapped), where),
-        ]
+        stored = {**row, **(vars(old) if old else {})}
+        unchanged = self._unchanged(indexed.used | known.keys() | guards, stored)
+        conditions = [self._alive(now), self._version_is(seen), *unchanged, self._asked(where)]
+        full = self._completed(update, indexed, seen, write_id)
+        key, condition = self.mapped.item_key(target), all_of(conditions)
+        main = rq.UpdateItem(table=self.table, key=key, update=full, condition=condition, returns="ALL_NEW")
         return Write(
             verb="update",
             mapped=self.mapped,
-            main=rq.UpdateItem(
-                table=self.table,
-                key=self.mapped.item_key(target),
-                update=self._completed(update, indexed.set, indexed.remove, seen, write_id),
-                condition=all_of(conditions),
-                returns="ALL_NEW",
-            ),
+            main=main,
             locks=locks,
             write_id=write_id,
             now=now,
@@ -248,21 +242,15 @@ class Plan(Generic[M]):
             expected=seen,
         )
 
-    def _completed(
-        self,
-        update: rq.Update,
-        index_sets: tuple[tuple[rq.Path, rq.SetValue], ...],
-        index_removes: tuple[rq.Path, ...],
-        seen: int | None,
-        write_id: str,
-    ) -> rq.Update:
+    def _completed(self, update: rq.Update, indexed: IndexChanges, seen: int | None, write_id: str) -> rq.Update:
+        """Return *update* with index keys, write id and version."""
         stamped: tuple[tuple[rq.Path, rq.SetValue], ...] = ((WRITE_ID_PATH, rq.Constant({"S": write_id})),)
         added = update.add
         if seen is not None:
             stamped += ((self._version_path(), rq.Constant({"N": str(seen + 1)})),)
         elif self.entity.version is not None:
             added += ((self._version_path(), rq.Constant({"N": "1"})),)
-        return rq.Update((*update.set, *index_sets, *stamped), (*update.remove, *index_removes), added, update.delete)
+        return rq.Update((*update.set, *indexed.set, *stamped), (*update.remove, *indexed.remove), added, update.delete)
 
     def _changed_locks(
         self, target: Any, assigned: Mapping[str, Any], old: M | None, now: float, write_id: str
@@ -310,7 +298,7 @@ class Plan(Generic[M]):
         guarded = unlocked or where is not None
         seen = self._seen(target, None, expect, guarded=guarded, unlocked=unlocked)
         stored = target if isinstance(target, self.entity.model) else old
-        guards: list[rq.Condition | None] = [None if seen is None else self._version_is(seen)]
+        guards = [self._version_is(seen)]
         locks: tuple[Any, ...] = ()
         if self.entity.unique:
             if stored is None:
@@ -321,8 +309,7 @@ class Plan(Generic[M]):
             guards += self._unchanged(involved_fields(self.mapped), vars(stored))
         condition = all_of(guards)
         if must_exist or where is not None:
-            asked = None if where is None else record_condition(Recorder(self.mapped), where)
-            condition = all_of([self._alive(now), condition, asked])
+            condition = all_of([self._alive(now), condition, self._asked(where)])
         elif condition is not None:
             condition = rq.Or((rq.NotExists(PARTITION_PATH), condition))
         return Write(
@@ -338,8 +325,7 @@ class Plan(Generic[M]):
     def check(self, key: KeyValues, where: Where[M] | None = None, *, absent: bool = False) -> Write[M]:
         """Return the check, for a transaction, that an item exists and *where* holds, or that it is *absent*."""
         now = self.clock()
-        asked = None if where is None else record_condition(Recorder(self.mapped), where)
-        condition = self._absent(now) if absent else all_of([self._alive(now), asked])
+        condition = self._absent(now) if absent else all_of([self._alive(now), self._asked(where)])
         assert condition is not None  # noqa: S101 - existence is always asked for
         return Write(
             verb="check",
@@ -380,7 +366,12 @@ class Plan(Generic[M]):
         unexpired = rq.Or((rq.NotExists(EXPIRY_PATH), rq.Compare(">", EXPIRY_PATH, _seconds(now))))
         return rq.And((exists, unexpired))
 
-    def _version_is(self, version: int) -> rq.Condition:
+    def _asked(self, where: Where[M] | None) -> rq.Condition | None:
+        return None if where is None else record_condition(Recorder(self.mapped), where)
+
+    def _version_is(self, version: int | None) -> rq.Condition | None:
+        if version is None:
+            return None
         return rq.Compare("=", self._version_path(), rq.Constant({"N": str(version)}))
 
     def _version_path(self) -> rq.Path:

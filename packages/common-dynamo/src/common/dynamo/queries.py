@@ -70,7 +70,9 @@ class EntityQuery(Generic[M]):
         """
         lowest, highest = self.bound.sort.bounds(self.prefix, low, high)
         if highest is not None and lowest > highest:
-            raise InvalidInput(f"The range of {self.plan.entity.name} is empty: its lower end lies above the upper one.")
+            raise InvalidInput(
+                f"The range of {self.plan.entity.name} is empty: its lower end lies above the upper one."
+            )
         return replace(self, low=low, high=high)
 
     def newest_first(self) -> "EntityQuery[M]":

@@ -40,6 +40,7 @@ class RawWrite:
     operation: str
 
     def parts(self) -> tuple[TransactPart, ...]:
+        """Return the one part."""
         return (self.part,)
 
 

@@ -85,6 +85,7 @@ class ValueCodec:
 
 
 def encode_text(value: Any) -> AttributeValue:
+    """Return a text as S."""
     if not isinstance(value, str):
         raise TypeError("text")
     if not value.isascii():
@@ -93,6 +94,7 @@ def encode_text(value: Any) -> AttributeValue:
 
 
 def decode_text(stored: AttributeValue) -> Any:
+    """Return the text in S."""
     return stored["S"]
 
 
