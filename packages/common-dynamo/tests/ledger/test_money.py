@@ -14,7 +14,7 @@ import common.entities
 from common.dynamo.dao.ledger_types import ACCOUNT
 from common.dynamo.dao.postings import CASH, Posting, account_update
 from common.dynamo.dao.trades import Trade
-from common.dynamo.exceptions import InsufficientFunds, InvalidItem, NotFound, OrderTooSmall
+from common.dynamo.exceptions import AssetInactive, InsufficientFunds, InvalidItem, NotFound, OrderTooSmall
 from common.dynamo.execution import Pattern
 from common.dynamo.requests import And, Compare, Constant, UpdateItem
 from common.dynamo.requests import Path as AttributePath
@@ -190,6 +190,31 @@ def test_an_asset_in_another_quote_cannot_be_traded(ledger: LedgerKit) -> None:
 
     with spend(wcu=0), pytest.raises(InvalidInput):
         ledger.orders.buy(user, "EBTC", 1, price=100, request_id=ledger.new_id())
+
+
+def test_an_inactive_asset_takes_no_new_orders(ledger: LedgerKit) -> None:
+    """Refused like any other no: written down, and the same on a repeat; nothing is held or traded."""
+    asset = ledger.list_asset("BTC").model_copy(update={"id": "OLD", "active": False})
+    ledger.assets.create(asset, request_id=ledger.new_id())
+    user, bought, placed = ledger.open_account(cash="100.00"), ledger.new_id(), ledger.new_id()
+    for _ in range(2):
+        with pytest.raises(AssetInactive):
+            ledger.orders.buy(user, "OLD", 1, price=50, request_id=bought)
+        with pytest.raises(AssetInactive):
+            ledger.place(user, asset="OLD", request_id=placed)
+
+    assert ledger.balances.get(user).available == Decimal("100.00")
+    assert ledger.check(user) == ()
+
+
+@pytest.mark.parametrize("limit", ["1000000000000", "0.0000000000000000001"], ids=["too large", "too fine"])
+def test_a_limit_that_the_book_cannot_sort_is_refused(ledger: LedgerKit, limit: str) -> None:
+    """Twelve integer digits and eighteen decimal places fit in its key; more is refused when it is asked for."""
+    user = ledger.open_account(cash="100.00")
+    wanted = OrderCreate(asset="BTC", type=OrderType.LIMIT_BUY, quantity=Decimal(1), limit_price=Decimal(limit))
+    for ask in (ledger.orders.place, ledger.orders.submit):
+        with spend(trips=0), pytest.raises(InvalidAmount):
+            ask(user, wanted, request_id=ledger.new_id())
 
 
 def test_a_market_order_cannot_be_placed_in_the_book(ledger: LedgerKit) -> None:

@@ -11,6 +11,7 @@ from common.dynamo.dao.ledger_types import ACCOUNT, PROFILE
 from common.dynamo.exceptions import (
     AccountClosed,
     AccountNotFound,
+    AssetInactive,
     DynamoError,
     InsufficientFunds,
     LedgerRefusal,
@@ -33,6 +34,7 @@ OUTCOMES: list[tuple[DynamoError, str, int, bool]] = [
     (InsufficientFunds(available=Decimal("1.00"), asset="USD"), "insufficient_funds", 409, False),
     (PriceOutOfBounds(), "price_out_of_bounds", 409, False),
     (OrderTooSmall(minimum=Decimal("10.00")), "order_too_small", 422, False),
+    (AssetInactive(), "asset_inactive", 409, False),
     (AccountClosed(), "account_closed", 409, False),
     (AccountNotFound(), "account_not_found", 404, False),
     (RequestIdReused(), "request_id_reused", 409, False),

@@ -20,6 +20,7 @@
             ├── InsufficientFunds        .available
             ├── PriceOutOfBounds         the price is worse than the caller's bound
             ├── OrderTooSmall       422  .minimum
+            ├── AssetInactive            the asset takes no new orders
             ├── AccountClosed
             ├── AccountNotFound     404
             ├── RequestIdReused          the id belongs to a request with other input
@@ -48,6 +49,7 @@ __all__ = [
     "AccountClosed",
     "AccountNotFound",
     "AlreadyExists",
+    "AssetInactive",
     "BudgetExceeded",
     "ConditionFailed",
     "DynamoError",
@@ -381,6 +383,13 @@ class OrderTooSmall(LedgerRefusal):
 
     def extensions(self) -> Mapping[str, object]:
         return {"minimum": format(self.minimum, "f")}
+
+
+class AssetInactive(LedgerRefusal):
+    """The asset takes no new orders."""
+
+    code = "asset_inactive"
+    public_message = "The asset takes no new orders."
 
 
 class AccountClosed(LedgerRefusal):

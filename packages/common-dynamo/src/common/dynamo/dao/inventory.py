@@ -63,7 +63,7 @@ class AssetDAO:
         instruction = self._instruct(request_id, "asset", asset.model_dump_json())
         marks = {"rid": {"S": instruction.id}, "h": {"S": instruction.input}}
         put = claim(self._asset_table, {**ASSET.encode(asset), **marks})
-        with self._ledger.operation(_CREATE, request_id, deadline) as op:
+        with self._ledger.operation(_CREATE, request_id, deadline, table=self._asset_table) as op:
             if not instruction.is_fresh:
                 return self._recall(op, asset, instruction)
             try:
@@ -76,7 +76,7 @@ class AssetDAO:
     def get(self, asset_id: str, *, deadline: DeadlineLike | None = None) -> Asset | None:
         """Return the asset, ``None`` where there is none: 1 read unit, 1 round trip, consistent."""
         key = ASSET.item_key(require_asset_id(asset_id, pointer="/asset"))
-        with self._ledger.operation(_GET, deadline=deadline) as op:
+        with self._ledger.operation(_GET, deadline=deadline, table=self._asset_table) as op:
             item = read_item(op, self._asset_table, key)
         return None if item is None else ASSET.decode(item)
 
@@ -129,7 +129,7 @@ class AssetDAO:
         name, exact = require_asset_id(asset_id, pointer="/asset"), price_from(price, pointer="/price")
         instruction = self._instruct(request_id, "price", name, exact)
         current = AssetPrice(asset=name, quote=self._ledger.cash.id, price=exact, as_of=instruction.at)
-        with self._ledger.operation(_SET_PRICE, request_id, deadline) as op:
+        with self._ledger.operation(_SET_PRICE, request_id, deadline, table=self._price_table) as op:
             self._ledger.catalogue.asset(op, name)
             if not instruction.is_fresh:
                 return self._recall_price(op, name, instruction)
@@ -142,7 +142,7 @@ class AssetDAO:
     def price(self, asset_id: str, *, deadline: DeadlineLike | None = None) -> AssetPrice | None:
         """Return the price last published, ``None`` where there is none: 1 read unit, 1 round trip, consistent."""
         key = PRICE.item_key(require_asset_id(asset_id, pointer="/asset"))
-        with self._ledger.operation(_PRICE, deadline=deadline) as op:
+        with self._ledger.operation(_PRICE, deadline=deadline, table=self._price_table) as op:
             item = read_item(op, self._price_table, key)
         return None if item is None else self._at_scale(PRICE.decode(item))
 

@@ -51,10 +51,22 @@ class Ledger:
 
     @contextmanager
     def operation(
-        self, pattern: Pattern, request_id: str | None = None, deadline: DeadlineLike | None = None
+        self,
+        pattern: Pattern,
+        request_id: str | None = None,
+        deadline: DeadlineLike | None = None,
+        *,
+        table: str | None = None,
     ) -> Iterator[Operation]:
-        """Run one DAO call: one span, one deadline; an unknown outcome names the caller's *request_id*."""
-        with self.db.operation(pattern, self.table, deadline=deadline) as op:
+        """Run one DAO call: one span, one deadline; an unknown outcome names the caller's *request_id*.
+
+        Args:
+            pattern: What the call is named by.
+            request_id: As the caller gave it.
+            deadline: Seconds from now, or a moment.
+            table: Where it goes; ``None`` for the table of users' partitions.
+        """
+        with self.db.operation(pattern, table or self.table, deadline=deadline) as op:
             try:
                 yield op
             except OutcomeUnknown as unknown:

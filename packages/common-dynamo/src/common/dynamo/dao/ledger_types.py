@@ -16,6 +16,8 @@ from common.entities import Asset, AssetPrice, OrderSide
 __all__ = [
     "ACCOUNT",
     "ASSET",
+    "BOOK_DECIMALS",
+    "BOOK_INTEGER_DIGITS",
     "BOOK_SHARD",
     "EMAIL",
     "ENTRY",
@@ -96,7 +98,16 @@ ENTRY: Final = EntityType(
 ORDERS_BY_STATUS: Final = Index("GSI1", Key("U#{user}#{status}", "{id}"))
 """The orders of one user in one status, by time."""
 
-ORDER_BOOK: Final = Index("GSI2", Key("LO#{asset}#{book_side}#{book_shard:2}", "{limit_price:12.18}#{id}"))
+BOOK_INTEGER_DIGITS: Final = 12
+BOOK_DECIMALS: Final = 18
+
+ORDER_BOOK: Final = Index(
+    "GSI2",
+    Key(
+        "LO#{asset}#{book_side}#{book_shard:2}",
+        f"{{limit_price:{BOOK_INTEGER_DIGITS}.{BOOK_DECIMALS}}}#{{id}}",
+    ),
+)
 """The queued limit orders of one asset and side, by price; sparse, since only QUEUED orders have a side of the book."""
 
 BOOK_SHARD: Final = 0

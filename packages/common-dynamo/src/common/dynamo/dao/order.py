@@ -107,6 +107,7 @@ class OrderDAO:
             InsufficientFunds: The account holds less cash than the total. A repeat is told the same.
             PriceOutOfBounds: *price* is worse than *price_bound*. A repeat is told the same.
             OrderTooSmall: Price times quantity is below the asset's minimum order value. A repeat is told the same.
+            AssetInactive: The asset takes no new orders. A repeat is told the same.
             AccountNotFound, AccountClosed, RequestIdReused, RequestFenced: Nothing was written.
         """
         return self._market(_BUY, OrderType.MARKET_BUY, user, asset, quantity, price, request_id, price_bound, deadline)
@@ -144,10 +145,12 @@ class OrderDAO:
             The order, QUEUED; of a repeat, in its present state.
 
         Raises:
-            InvalidAmount: A number is too fine, or the value has more than 30 digits.
+            InvalidAmount: A number is too fine, the value has more than 30 digits, or the limit more than 12 integer
+                digits or 18 decimal places.
             NotFound: There is no such asset.
             InsufficientFunds: The account holds less than the hold. A repeat is told the same.
             OrderTooSmall: Limit times quantity is below the asset's minimum order value.
+            AssetInactive: The asset takes no new orders.
             AccountNotFound, AccountClosed, RequestIdReused, RequestFenced: Nothing was written.
         """
         return self._limit(_PLACE, queued_order, user, wanted, request_id, deadline)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from common.core.validation import parse_amount, require_asset_id, require_positive, require_scale
 from common.dynamo.dao.input_hash import HashedValue
 from common.dynamo.dao.instruction import Instruction
+from common.dynamo.dao.ledger_types import BOOK_DECIMALS, BOOK_INTEGER_DIGITS
 from common.dynamo.dao.records import JournalEntry, Refusal, StoredOrder
 from common.dynamo.dao.refusals import Refused, tombstone_of
 from common.dynamo.dao.trades import Trade
@@ -27,7 +28,7 @@ from common.entities import (
     QuoteAsset,
     TransactionType,
 )
-from common.exceptions import FieldError, InvalidInput
+from common.exceptions import FieldError, InvalidAmount, InvalidInput
 
 __all__ = [
     "MARKET_STEPS",
@@ -90,12 +91,11 @@ class OrderTerms:
 
         Raises:
             InvalidAmount: The quantity is finer than the asset's scale, or the value has more than 30 digits.
-            InvalidInput: The asset is not traded for *cash*, or takes no new orders.
+            InvalidInput: The asset is not traded for *cash*.
         """
         if asset.quote != cash.id or asset.quote_scale != cash.scale:
-            raise _refused_asset("asset_quote", "The asset is not traded for the cash of this ledger.")
-        if not asset.active:
-            raise _refused_asset("asset_inactive", "The asset takes no new orders.")
+            message = "The asset is not traded for the cash of this ledger."
+            raise InvalidInput(errors=(FieldError("/asset", "asset_quote", message),))
         quantity = require_scale(wanted.quantity, asset.scale, pointer="/quantity")
         trade = Trade(side=wanted.type.side, asset=asset.id, quantity=quantity, price=price, cash_scale=cash.scale)
         return cls(wanted, asset, cash, trade)
@@ -103,6 +103,8 @@ class OrderTerms:
     @property
     def refused(self) -> Refused | None:
         """Why the terms themselves are refused; ``None`` where they are in order."""
+        if not self.asset.active:
+            return Refused(Refusal.INACTIVE)
         if self.wanted.price_bound is not None and self.trade.is_worse_than(self.wanted.price_bound):
             return Refused(Refusal.PRICE)
         if self.trade.is_below(self.asset.minimum_order_value):
@@ -187,11 +189,16 @@ def limit_of(wanted: OrderCreate) -> Decimal:
 
     Raises:
         InvalidInput: It is a market order, which ``OrderDAO.buy`` and ``OrderDAO.sell`` take.
+        InvalidAmount: The limit does not fit in the order book's key: 12 integer digits, 18 decimal places.
     """
     if not wanted.type.is_limit or wanted.limit_price is None:
         message = "A market order is filled at once: use OrderDAO.buy or OrderDAO.sell."
         raise InvalidInput(errors=(FieldError("/type", "order_terms", message),))
-    return price_from(wanted.limit_price, pointer="/limit_price")
+    limit = require_scale(wanted.limit_price, BOOK_DECIMALS, pointer="/limit_price")
+    if limit >= 10**BOOK_INTEGER_DIGITS:
+        message = f"A limit has at most {BOOK_INTEGER_DIGITS} integer digits."
+        raise InvalidAmount(errors=(FieldError("/limit_price", "amount_too_long", message),))
+    return wanted.limit_price
 
 
 def market_terms(
@@ -214,7 +221,3 @@ def market_terms(
 
 def _kind(side: OrderSide) -> TransactionType:
     return TransactionType.ORDER_PAYMENT if side is OrderSide.BUY else TransactionType.ORDER_PROCEEDS
-
-
-def _refused_asset(code: str, message: str) -> InvalidInput:
-    return InvalidInput(errors=(FieldError("/asset", code, message),))

@@ -75,6 +75,7 @@ class Refusal(StrEnum):
     FUNDS = "funds"
     PRICE = "price"
     MINIMUM = "minimum"
+    INACTIVE = "inactive"
     ACCOUNT = "account"
 
 

@@ -11,6 +11,7 @@ from common.dynamo.decimals import at_scale
 from common.dynamo.exceptions import (
     AccountClosed,
     AccountNotFound,
+    AssetInactive,
     InsufficientFunds,
     InvalidItem,
     LedgerRefusal,
@@ -45,6 +46,8 @@ class Refused:
             return PriceOutOfBounds()
         if self.reason is Refusal.ACCOUNT:
             return AccountNotFound()
+        if self.reason is Refusal.INACTIVE:
+            return AssetInactive()
         figure = Decimal(0) if self.figure is None else self.figure
         if self.reason is Refusal.MINIMUM:
             return OrderTooSmall(minimum=figure)
