@@ -46,8 +46,10 @@ BROKEN = {
 CAUSES = {
     "unimportable (acme-unimportable 0.1.0): ModuleNotFoundError: No module named 'a_driver_that_nobody_has'",
     "raising (acme-raising 0.2.0, hook common_health_checks): OSError: no disk",
-    "mistaken (acme-mistaken 0.3.0, hook common_health_checks): "
-    "gave a str where a HealthCheck (an object with `spec`, a CheckSpec, and `check`) is wanted",
+    (
+        "mistaken (acme-mistaken 0.3.0, hook common_health_checks): "
+        "gave a str where a HealthCheck (an object with `spec`, a CheckSpec, and `check`) is wanted"
+    ),
 }
 
 
