@@ -67,6 +67,7 @@ EFFECTS: list[tuple[Fault, Verdict, Pace | None, int]] = [
     (Fault.ERROR_AFTER, Verdict.UNKNOWN, Pace.FAULT, 1),
     (Fault.DROP_BEFORE, Verdict.UNKNOWN, Pace.FAULT, 0),
     (Fault.DROP_AFTER, Verdict.UNKNOWN, Pace.FAULT, 1),
+    (Fault.TRUNCATE, Verdict.UNKNOWN, Pace.FAULT, 1),
     (Fault.HANG, Verdict.UNKNOWN, Pace.FAULT, 0),
     (Fault.LATE, Verdict.UNKNOWN, Pace.FAULT, 1),
     (Fault.DUPLICATE, Verdict.OK, None, 2),
@@ -114,7 +115,7 @@ def test_a_script_goes_call_by_call(wire: Wire, plan: FaultPlan) -> None:
 
 def strokes(seed: int) -> list[str]:
     plan = FaultPlan(seed, CHECKER_RATES)
-    return [repr(plan.draw(request)) for _ in range(300) for request in (ADD, READ)]
+    return [repr(plan.draw(operation, consistent=False)) for _ in range(300) for operation in ("PutItem", "GetItem")]
 
 
 def test_a_seed_repeats_a_run() -> None:
@@ -128,7 +129,7 @@ def test_rates_hold_on_the_average() -> None:
     """Over many calls each fault strikes about as often as its rate says."""
     plan = FaultPlan(3, CHECKER_RATES)
     for _ in range(20_000):
-        plan.draw(ADD)
+        plan.draw("UpdateItem", consistent=False)
 
     for fault in ("throttle", "conflict", "drop_after", "late", "duplicate"):
         assert getattr(CHECKER_RATES, fault) == pytest.approx(plan.injected[fault] / 20_000, rel=0.2)

@@ -19,6 +19,7 @@ from common.dynamo.testing.fixtures import (
     table_name,
     unique,
 )
+from common.dynamo.testing.proxy import FaultProxy
 from common.dynamo.testing.server import Dynoxide, EngineFailed, find_dynoxide
 from common.dynamo.wire.faults import CHECKER_RATES, Crash, Fault, FaultPlan, FaultRates
 from common.dynamo.wire.faulty import FaultyWire
@@ -33,6 +34,7 @@ __all__ = [
     "EngineFailed",
     "Fault",
     "FaultPlan",
+    "FaultProxy",
     "FaultRates",
     "FaultyWire",
     "NetworkEngine",

@@ -19,20 +19,6 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
-from common.dynamo.requests import (
-    BatchGetItem,
-    BatchWriteItem,
-    DeleteItem,
-    GetItem,
-    PutItem,
-    Query,
-    Request,
-    Scan,
-    TransactGetItems,
-    TransactWriteItems,
-    UpdateItem,
-)
-
 __all__ = ["CHECKER_RATES", "Crash", "Fault", "FaultPlan", "FaultRates"]
 
 
@@ -53,6 +39,8 @@ class Fault(Enum):
     """The request is lost on its way."""
     DROP_AFTER = "drop_after"
     """The answer is lost on its way back."""
+    TRUNCATE = "truncate"
+    """The answer breaks off half way."""
     HANG = "hang"
     """No answer until the deadline, and nothing applied."""
     LATE = "late"
@@ -82,6 +70,7 @@ class FaultRates:
     error_after: float = 0.0
     drop_before: float = 0.0
     drop_after: float = 0.0
+    truncate: float = 0.0
     hang: float = 0.0
     late: float = 0.0
     duplicate: float = 0.0
@@ -117,17 +106,19 @@ CHECKER_RATES: Final = FaultRates(
 )
 """A bad day: the rates under which the ledger's invariants are checked."""
 
-_WRITES: Final = (PutItem, UpdateItem, DeleteItem, BatchWriteItem, TransactWriteItems)
-_STRIKES: Final[Mapping[Fault, tuple[type, ...]]] = MappingProxyType(
+_SINGLE_WRITES: Final = frozenset({"PutItem", "UpdateItem", "DeleteItem"})
+_WRITES: Final = _SINGLE_WRITES | {"BatchWriteItem", "TransactWriteItems"}
+_ITEM_OPERATIONS: Final = _WRITES | {"GetItem", "Query", "Scan", "BatchGetItem", "TransactGetItems"}
+_STRIKES: Final[Mapping[Fault, frozenset[str]]] = MappingProxyType(
     {
-        Fault.CONFLICT: (PutItem, UpdateItem, DeleteItem, TransactWriteItems, TransactGetItems),
+        Fault.CONFLICT: _SINGLE_WRITES | {"TransactWriteItems", "TransactGetItems"},
         Fault.LATE: _WRITES,
         Fault.DUPLICATE: _WRITES,
-        Fault.UNPROCESSED: (BatchGetItem, BatchWriteItem),
+        Fault.UNPROCESSED: frozenset({"BatchGetItem", "BatchWriteItem"}),
     }
 )
-"""Faults that strike some requests only."""
-_ITEM_REQUESTS: Final = (*_WRITES, GetItem, Query, Scan, BatchGetItem, TransactGetItems)
+"""Faults that strike some operations only."""
+_MAY_BE_STALE: Final = frozenset({"GetItem", "Query", "Scan", "BatchGetItem"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,15 +182,18 @@ class FaultPlan:
         for thread in late:
             thread.join(timeout)
 
-    def draw(self, request: Request) -> Draw:
-        """Return what is in store for *request*."""
-        if not isinstance(request, _ITEM_REQUESTS):
-            return _NOTHING
-        if self.operations is not None and request.operation not in self.operations:
+    def draw(self, operation: str, *, consistent: bool) -> Draw:
+        """Return what is in store for one call.
+
+        Args:
+            operation: The API's name of it, such as ``PutItem``.
+            consistent: Whether a read is consistent; such a read is never stale.
+        """
+        if operation not in _ITEM_OPERATIONS or (self.operations is not None and operation not in self.operations):
             return _NOTHING
         with self._lock:
             self.seen += 1
-            draw = Draw(self._script.popleft()) if self._script else self._chance(request)
+            draw = Draw(self._script.popleft()) if self._script else self._chance(operation, consistent=consistent)
             self._count(draw)
         return draw
 
@@ -214,24 +208,24 @@ class FaultPlan:
         names = (draw.fault and draw.fault.value, draw.delay and "delay", draw.stale and "stale")
         self.injected.update(str(name) for name in names if name)
 
-    def _chance(self, request: Request) -> Draw:
-        rates, point = self.rates, self.random.random()
-        struck = None
-        for fault in Fault:
-            rate = rates.of(fault)
-            if point < rate:
-                struck = fault
-                break
-            point -= rate
-        if struck is not None and not isinstance(request, _STRIKES.get(struck, _ITEM_REQUESTS)):
+    def _chance(self, operation: str, *, consistent: bool) -> Draw:
+        rates = self.rates
+        struck = self._struck(rates)
+        if struck is not None and operation not in _STRIKES.get(struck, _ITEM_OPERATIONS):
             struck = None
+        stale = self.random.random() < rates.stale and operation in _MAY_BE_STALE and not consistent
         return Draw(
             struck,
             delay=self.random.uniform(*rates.delay_seconds) if self.random.random() < rates.delay else 0.0,
-            stale=self.random.random() < rates.stale and _may_be_stale(request),
+            stale=stale,
             late=self.random.uniform(*rates.late_seconds) if struck is Fault.LATE else 0.0,
         )
 
-
-def _may_be_stale(request: Request) -> bool:
-    return isinstance(request, GetItem | Query | Scan | BatchGetItem) and not request.consistent
+    def _struck(self, rates: FaultRates) -> Fault | None:
+        """Throw one die for all faults, which exclude each other."""
+        point = self.random.random()
+        for fault in Fault:
+            point -= rates.of(fault)
+            if point < 0:
+                return fault
+        return None

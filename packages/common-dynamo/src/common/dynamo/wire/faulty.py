@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from common.dynamo.requests import BatchGetItem, BatchWriteItem, PutItem, Request, TransactGetItems, TransactWriteItems
 from common.dynamo.wire import Answer, AnswerLost, NotSent, Wire, WireFailure
+from common.dynamo.wire.fault_answers import conflicting, failed, throttled
 from common.dynamo.wire.faults import Crash, Draw, Fault, FaultPlan
 
 __all__ = ["FaultyWire"]
@@ -65,7 +66,7 @@ class FaultyWire:
             AnswerLost: The outcome is not known.
             Crash: The plan's script has the process die here.
         """
-        draw = self._plan.draw(request)
+        draw = self._plan.draw(request.operation, consistent=getattr(request, "consistent", False))
         if draw.delay:
             self._sleep(min(draw.delay, timeout))
         if draw.stale:
@@ -108,22 +109,17 @@ class FaultyWire:
         raise NotSent("injected: connection refused")
 
     def _throttle(self, request: Request, timeout: float, draw: Draw) -> Answer:
-        if isinstance(request, TransactWriteItems | TransactGetItems) and self._plan.random.random() < 0.5:
-            return _cancelled(request, "ThrottlingError", self._plan.random.randrange(len(request.parts)))
-        code = self._plan.random.choice(("ThrottlingException", "ProvisionedThroughputExceededException"))
-        return Answer(400, {"__type": code, "message": "injected"})
+        return throttled(self._plan.random, _parts(request))
 
     def _conflict(self, request: Request, timeout: float, draw: Draw) -> Answer:
-        if isinstance(request, TransactWriteItems | TransactGetItems):
-            return _cancelled(request, "TransactionConflict", self._plan.random.randrange(len(request.parts)))
-        return Answer(400, {"__type": "TransactionConflictException", "message": "injected"})
+        return conflicting(self._plan.random, _parts(request))
 
     def _error_before(self, request: Request, timeout: float, draw: Draw) -> Answer:
-        return _server_error(self._plan.random.random())
+        return failed(self._plan.random)
 
     def _error_after(self, request: Request, timeout: float, draw: Draw) -> Answer:
         self._wire.send(request, timeout)
-        return _server_error(self._plan.random.random())
+        return failed(self._plan.random)
 
     def _drop_before(self, request: Request, timeout: float, draw: Draw) -> Answer:
         raise AnswerLost("injected: the request was lost")
@@ -208,19 +204,8 @@ def _ok(answer: Answer) -> bool:
     return answer.status == 200
 
 
-def _server_error(chance: float) -> Answer:
-    if chance < 0.5:
-        return Answer(500, {"__type": "InternalServerError", "message": "injected"})
-    return Answer(503, {"__type": "ServiceUnavailable", "message": "injected"})
-
-
-def _cancelled(request: TransactWriteItems | TransactGetItems, code: str, position: int) -> Answer:
-    reasons = [{"Code": "None"} for _ in request.parts]
-    reasons[position] = {"Code": code, "Message": "injected"}
-    return Answer(
-        400,
-        {"__type": "TransactionCanceledException", "message": "injected", "CancellationReasons": reasons},
-    )
+def _parts(request: Request) -> int:
+    return len(request.parts) if isinstance(request, TransactWriteItems | TransactGetItems) else 0
 
 
 _INJECTORS: Final[Mapping[Fault, Callable[[FaultyWire, Request, float, Draw], Answer]]] = {
@@ -231,6 +216,7 @@ _INJECTORS: Final[Mapping[Fault, Callable[[FaultyWire, Request, float, Draw], An
     Fault.ERROR_AFTER: FaultyWire._error_after,
     Fault.DROP_BEFORE: FaultyWire._drop_before,
     Fault.DROP_AFTER: FaultyWire._drop_after,
+    Fault.TRUNCATE: FaultyWire._drop_after,
     Fault.HANG: FaultyWire._hang,
     Fault.LATE: FaultyWire._send_late,
     Fault.DUPLICATE: FaultyWire._duplicate,
