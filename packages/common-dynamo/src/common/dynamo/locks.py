@@ -11,16 +11,20 @@ from typing import Any
 
 from common.dynamo import requests as rq
 from common.dynamo.entity_type import Unique
+from common.dynamo.keys import Key
 from common.dynamo.layout import EXPIRY, EXPIRY_PATH, PARTITION, PARTITION_PATH, SORT, TYPE, WRITE_ID
 from common.dynamo.mapping import Mapped
 from common.dynamo.requests import AttributeValue
 from common.dynamo.value_codec import NULL
 from common.dynamo.writes import LockWrite
 
-__all__ = ["LOCK_TYPE", "involved_fields", "locks_of_change", "locks_of_create", "locks_of_delete"]
+__all__ = ["LOCK_KEY", "LOCK_TYPE", "involved_fields", "locks_of_change", "locks_of_create", "locks_of_delete"]
 
 LOCK_TYPE = "_unique"
 """The ``_t`` of a lock: no entity type's name begins with ``_``."""
+
+LOCK_KEY = Key("_U#{digest}", "_U")
+"""The key of a lock whose unique field gives no template: a hash of type, field and values."""
 
 _OWNER_PARTITION, _OWNER_SORT = "_op", "_os"
 
@@ -85,7 +89,8 @@ def _lock_key(mapped: Mapped[Any], unique: Unique, row: Row) -> dict[str, Attrib
         return bound.attributes(values)
     stored = [[name, dict(mapped.encode_field(name, values.get(name)))] for name in unique.fields]
     digest = sha256(json.dumps([mapped.entity.name, stored]).encode()).hexdigest()
-    return {PARTITION: {"S": f"_U#{digest}"}, SORT: {"S": "_U"}}
+    partition, sort = LOCK_KEY.partition, LOCK_KEY.sort
+    return {PARTITION: {"S": partition.literals[0] + digest}, SORT: {"S": sort.text}}
 
 
 def _item(mapped: Mapped[Any], key: Mapping[str, AttributeValue], row: Row, write_id: str) -> dict[str, AttributeValue]:

@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from common.core.validation import normalise_user_name, require_asset_id
+from common.dynamo.dao.access_patterns import named
 from common.dynamo.dao.accounts import read_account
 from common.dynamo.dao.ledger import Ledger
 from common.dynamo.dao.ledger_types import ENTRY, TRADES
 from common.dynamo.dao.records import Account, JournalEntry
 from common.dynamo.dao.timing import DeadlineLike
 from common.dynamo.dao.views import asset_balance, asset_transaction, balance
-from common.dynamo.execution import Pattern
 from common.dynamo.paging import Page
 from common.entities import USD, AssetBalance, AssetTransaction, Portfolio, QuoteAsset
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AssetBalanceDAO", "AssetTransactionDAO"]
 
-_PORTFOLIO: Final = Pattern("AssetBalanceDAO.portfolio", "GetItem")
-_GET: Final = Pattern("AssetBalanceDAO.get", "GetItem")
-_HISTORY: Final = Pattern("AssetTransactionDAO.history", "Query")
+_PORTFOLIO: Final = named("AssetBalanceDAO.portfolio")
+_GET: Final = named("AssetBalanceDAO.get")
+_HISTORY: Final = named("AssetTransactionDAO.history")
 
 
 class AssetBalanceDAO:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from common.core.utils import first_ulid, last_ulid
 from common.core.validation import normalise_user_name, require_scale
+from common.dynamo.dao.access_patterns import named
 from common.dynamo.dao.accounts import read_account
 from common.dynamo.dao.instruction import Instruction
 from common.dynamo.dao.journal import find_entry, resolve_entry
@@ -29,12 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = ["BalanceDAO"]
 
-_DEPOSIT: Final = Pattern("BalanceDAO.deposit", "TransactWriteItems")
-_WITHDRAW: Final = Pattern("BalanceDAO.withdraw", "TransactWriteItems")
-_GET: Final = Pattern("BalanceDAO.get", "GetItem")
-_ENTRY: Final = Pattern("BalanceDAO.entry", "GetItem")
-_RESOLVE: Final = Pattern("BalanceDAO.resolve", "GetItem")
-_HISTORY: Final = Pattern("BalanceDAO.history", "Query")
+_DEPOSIT: Final = named("BalanceDAO.deposit")
+_WITHDRAW: Final = named("BalanceDAO.withdraw")
+_GET: Final = named("BalanceDAO.get")
+_ENTRY: Final = named("BalanceDAO.entry")
+_RESOLVE: Final = named("BalanceDAO.resolve")
+_HISTORY: Final = named("BalanceDAO.history")
 
 
 class BalanceDAO:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from common.core.validation import require_asset_id
+from common.dynamo.dao.access_patterns import named
 from common.dynamo.dao.input_hash import HashedValue
 from common.dynamo.dao.instruction import Instruction, stale_request_id
 from common.dynamo.dao.ledger import Ledger
@@ -17,7 +18,7 @@ from common.dynamo.dao.submission import claim
 from common.dynamo.dao.timing import DeadlineLike
 from common.dynamo.dao.views import price_at
 from common.dynamo.exceptions import AlreadyExists, ConditionFailed, RequestIdReused
-from common.dynamo.execution import Operation, Pattern
+from common.dynamo.execution import Operation
 from common.dynamo.paging import Page
 from common.dynamo.requests import Constant, Item, Path, Update, UpdateItem
 from common.entities import USD, Asset, AssetPrice, QuoteAsset
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = ["AssetDAO"]
 
-_CREATE: Final = Pattern("AssetDAO.create", "PutItem")
-_GET: Final = Pattern("AssetDAO.get", "GetItem")
-_LIST: Final = Pattern("AssetDAO.list", "Query")
-_BY_CATEGORY: Final = Pattern("AssetDAO.by_category", "Query")
-_SET_PRICE: Final = Pattern("AssetDAO.set_price", "UpdateItem")
-_PRICE: Final = Pattern("AssetDAO.price", "GetItem")
+_CREATE: Final = named("AssetDAO.create")
+_GET: Final = named("AssetDAO.get")
+_LIST: Final = named("AssetDAO.list")
+_BY_CATEGORY: Final = named("AssetDAO.by_category")
+_SET_PRICE: Final = named("AssetDAO.set_price")
+_PRICE: Final = named("AssetDAO.price")
 
 
 class AssetDAO:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from common.core.validation import normalise_user_name, require_asset_id
 from common.dynamo.dao import order_workflow as workflow
+from common.dynamo.dao.access_patterns import named
 from common.dynamo.dao.instruction import Instruction
 from common.dynamo.dao.ledger import Ledger
 from common.dynamo.dao.ledger_types import BOOK_SHARD, ORDER, ORDER_BOOK, ORDERS_BY_STATUS
@@ -32,24 +33,24 @@ if TYPE_CHECKING:
 
 __all__ = ["OrderDAO"]
 
-_BUY: Final = Pattern("OrderDAO.buy", "TransactWriteItems")
-_SELL: Final = Pattern("OrderDAO.sell", "TransactWriteItems")
-_PLACE: Final = Pattern("OrderDAO.place", "TransactWriteItems")
-_SUBMIT: Final = Pattern("OrderDAO.submit", "PutItem")
-_CONFIRM: Final = Pattern("OrderDAO.confirm", "TransactWriteItems")
-_QUEUE: Final = Pattern("OrderDAO.queue", "UpdateItem")
-_TRIGGER: Final = Pattern("OrderDAO.trigger", "UpdateItem")
-_CLAIM: Final = Pattern("OrderDAO.claim", "UpdateItem")
-_SETTLE: Final = Pattern("OrderDAO.settle", "TransactWriteItems")
-_CANCEL: Final = Pattern("OrderDAO.cancel", "TransactWriteItems")
-_FAIL: Final = Pattern("OrderDAO.fail", "TransactWriteItems")
-_EXPIRE: Final = Pattern("OrderDAO.expire", "TransactWriteItems")
-_GET: Final = Pattern("OrderDAO.get", "GetItem")
-_RESOLVE: Final = Pattern("OrderDAO.resolve", "BatchGetItem")
-_LIST: Final = Pattern("OrderDAO.list", "Query")
-_BY_STATUS: Final = Pattern("OrderDAO.by_status", "Query")
-_DUE: Final = Pattern("OrderDAO.due", "Query")
-_OVERDUE: Final = Pattern("OrderDAO.overdue", "Query")
+_BUY: Final = named("OrderDAO.buy")
+_SELL: Final = named("OrderDAO.sell")
+_PLACE: Final = named("OrderDAO.place")
+_SUBMIT: Final = named("OrderDAO.submit")
+_CONFIRM: Final = named("OrderDAO.confirm")
+_QUEUE: Final = named("OrderDAO.queue")
+_TRIGGER: Final = named("OrderDAO.trigger")
+_CLAIM: Final = named("OrderDAO.claim")
+_SETTLE: Final = named("OrderDAO.settle")
+_CANCEL: Final = named("OrderDAO.cancel")
+_FAIL: Final = named("OrderDAO.fail")
+_EXPIRE: Final = named("OrderDAO.expire")
+_GET: Final = named("OrderDAO.get")
+_RESOLVE: Final = named("OrderDAO.resolve")
+_LIST: Final = named("OrderDAO.list")
+_BY_STATUS: Final = named("OrderDAO.by_status")
+_DUE: Final = named("OrderDAO.due")
+_OVERDUE: Final = named("OrderDAO.overdue")
 
 
 class OrderDAO:

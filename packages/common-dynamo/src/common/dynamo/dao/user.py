@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from common.core.passwords import PasswordHasher
 from common.core.validation import canonical_email, invalid_input, normalise_user_name
+from common.dynamo.dao.access_patterns import named
 from common.dynamo.dao.authentication import Authentication
 from common.dynamo.dao.ledger import Ledger
 from common.dynamo.dao.ledger_types import PROFILE
@@ -17,7 +18,6 @@ from common.dynamo.dao.records import Profile
 from common.dynamo.dao.registration import Registration, register
 from common.dynamo.dao.timing import DeadlineLike
 from common.dynamo.exceptions import NotFound
-from common.dynamo.execution import Pattern
 from common.dynamo.requests import Item
 from common.entities import USD, User, UserCreate, UserStatus
 from common.exceptions import FieldError, InvalidInput, MissingPart
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["UserDAO"]
 
-_CREATE: Final = Pattern("UserDAO.create", "TransactWriteItems")
-_GET: Final = Pattern("UserDAO.get", "GetItem")
-_AUTHENTICATE: Final = Pattern("UserDAO.authenticate", "GetItem")
-_UPDATE: Final = Pattern("UserDAO.update", "UpdateItem")
-_CHANGE_EMAIL: Final = Pattern("UserDAO.change_email", "TransactWriteItems")
-_SET_PASSWORD: Final = Pattern("UserDAO.set_password", "UpdateItem")
+_CREATE: Final = named("UserDAO.create")
+_GET: Final = named("UserDAO.get")
+_AUTHENTICATE: Final = named("UserDAO.authenticate")
+_UPDATE: Final = named("UserDAO.update")
+_CHANGE_EMAIL: Final = named("UserDAO.change_email")
+_SET_PASSWORD: Final = named("UserDAO.set_password")
 
 _CHANGEABLE: Final = frozenset(User.model_fields) - {"username", "email", "status", "created_at", "updated_at"}
 """What :meth:`UserDAO.update` may change: the others identify the user, or have a method of their own."""
