@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -190,6 +191,7 @@ LOST: list[tuple[str, Behaviour]] = [
     ("cut off where it could end", answer(200, "{}", length=5000)),
     ("altered on its way", answer(200, "{}", headers="x-amz-crc32: 1\r\n")),
     ("empty", answer(200, "")),
+    ("a refusal that is cut off", answer(400, '{"__type": "x#Valid', length=5000)),
     ("not JSON", answer(200, "<html>hello</html>")),
     ("garbage", lambda connection: connection.sendall(b"\x00\x01\x02 not http at all\r\n\r\n")),
     ("half a status line", lambda connection: connection.sendall(b"HTTP/1.1 2")),
@@ -209,6 +211,19 @@ def test_an_answer_that_does_not_come_whole_is_lost(
 
     assert 1 == len(server.requests)
     assert "hunter2" not in str(lost.value)
+
+
+def test_an_answer_may_be_cut_off_anywhere(server: ScriptedServer, wire: BotoWire) -> None:
+    """After every byte of head and body but the last, the answer is lost, and never an empty one."""
+    body = '{"Item": {"n": {"N": "1"}}}'
+    whole = f"HTTP/1.1 200 OK\r\nx-amz-crc32: {zlib.crc32(body.encode())}\r\ncontent-length: {len(body)}\r\n\r\n{body}"
+
+    for length in range(len(whole)):
+        server.script = [lambda connection, part=whole[:length].encode(): connection.sendall(part)]
+        with pytest.raises(AnswerLost):
+            wire.send(GET, 5.0)
+    server.script = [lambda connection: connection.sendall(whole.encode())]
+    assert {"n": N(1)} == wire.send(GET, 5.0).body["Item"]
 
 
 def test_a_refused_connection_is_not_sent() -> None:

@@ -149,17 +149,18 @@ class BotoWire:
             context["read_timeout"] = left
 
     def _check_body(self, response_dict: Mapping[str, Any] | None = None, **_: Any) -> None:
-        """Refuse a success whose body did not come whole; other users of the client are left alone."""
-        if response_dict is None or getattr(self._local, "call", None) is None or response_dict["status_code"] != 200:
+        """Refuse an answer whose body did not come whole; other users of the client are left alone."""
+        if response_dict is None or getattr(self._local, "call", None) is None:
             return
+        # As text: of an answer that is cut off within its head, the numbers may be cut off too.
         headers, body = response_dict["headers"], response_dict["body"]
         length, checksum = headers.get("content-length"), headers.get("x-amz-crc32")
         if "content-encoding" in headers:
             return
         if (
-            (length is not None and int(length) != len(body))
-            or (checksum is not None and int(checksum) != zlib.crc32(body))
-            or body[:1] + body.rstrip()[-1:] != b"{}"
+            (length is not None and length != str(len(body)))
+            or (checksum is not None and checksum != str(zlib.crc32(body)))
+            or (response_dict["status_code"] == 200 and body[:1] + body.rstrip()[-1:] != b"{}")
         ):
             raise AnswerLost("the body of the answer did not come whole")
 
