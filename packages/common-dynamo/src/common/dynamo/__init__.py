@@ -1,4 +1,9 @@
-"""Exact, atomic, idempotent data access on DynamoDB; the errors are in :mod:`common.dynamo.exceptions`."""
+"""Exact, atomic, idempotent data access on DynamoDB.
+
+What is here is for services and their DAOs. Other public names are in :mod:`common.dynamo.exceptions`,
+:mod:`common.dynamo.requests` (ready-made conditions, changes and requests), :mod:`common.dynamo.wire`,
+:mod:`common.dynamo.hookspecs` and :mod:`common.dynamo.interceptors` (for plugins), and :mod:`common.dynamo.testing`.
+"""
 
 from common.dynamo.changes import Change
 from common.dynamo.cost import Cost, metered

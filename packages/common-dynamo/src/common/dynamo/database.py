@@ -101,6 +101,7 @@ class Database:
         self._daos: dict[int, DAO[Any]] = {}
         self._shared: dict[type, Any] = {}
         self._lock = threading.RLock()
+        self._closed = False
         plugins = options.get("plugins")
         self._registered = _registered(options.get("entity_types", ()), plugins)
         check_entity_types(self._registered, self._tables, self._table)
@@ -326,8 +327,14 @@ class Database:
         """What carries requests: its name, endpoint, and why it was chosen."""
         return self._executor.wire
 
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._closed
+
     def close(self) -> None:
         """Release sockets, files and threads. The database is not used again."""
+        self._closed = True
         self._executor.wire.close()
 
     def __enter__(self) -> Self:
@@ -360,10 +367,13 @@ def _choose_wire(
 
 
 def _registered(entity_types: Iterable[EntityType[Any]], plugins: "Plugins | None") -> tuple[Registered, ...]:
+    """Return all types: the family's own, the service's, then strangers', so that of two the later is to blame."""
     brought = () if plugins is None else plugins.contributions(ENTITY_TYPES)
     given = [Registered(one.value, one.plugin, one.dist, one.version) for one in brought]
     known = {id(one.entity) for one in given}
-    return (*given, *(Registered(entity) for entity in entity_types if id(entity) not in known))
+    family = [one for one in given if one.dist == "common-dynamo"]
+    own = [Registered(entity) for entity in entity_types if id(entity) not in known]
+    return (*family, *own, *(one for one in given if one not in family))
 
 
 def _interceptors(own: Iterable[Interceptor], plugins: "Plugins | None") -> InterceptorChain:

@@ -38,12 +38,12 @@ class DatabaseCheck(ABC):
         self._databases: weakref.WeakSet[Database] = weakref.WeakSet()
 
     def attach(self, database: "Database") -> None:
-        """Look at *database* too, as long as it is in use."""
+        """Look at *database* too, until it is closed."""
         self._databases.add(database)
 
     def check(self, ctx: CheckContext, /) -> Outcome:
         """Return the worst of all databases; WARN ``not-connected`` while there is none."""
-        databases = tuple(self._databases)
+        databases = tuple(database for database in self._databases if not database.closed)
         if not databases:
             return Outcome(Status.WARN, "not-connected")
         return max(self.outcomes(databases, ctx), key=lambda outcome: outcome.status)
