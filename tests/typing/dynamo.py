@@ -1,0 +1,181 @@
+"""What type checkers see of common.dynamo. Checked, never executed.
+
+A line that must be refused carries ``type: ignore`` with the very code: were it accepted, mypy would report the unused
+comment, since ``warn_unused_ignores`` is part of strict.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import assert_type
+
+from pydantic import BaseModel
+
+from common.dynamo import (
+    ANY_SCALE,
+    DAO,
+    Change,
+    Cost,
+    Database,
+    EntityQuery,
+    EntityType,
+    Index,
+    Key,
+    Page,
+    Pattern,
+    Result,
+    Transaction,
+    Unique,
+    View,
+    Write,
+    begins_with,
+    between,
+    contains,
+    exists,
+    is_in,
+    metered,
+    not_,
+    size,
+)
+from common.dynamo.exceptions import ConditionFailed, OutcomeUnknown, TransactionCanceled, Unavailable
+from common.dynamo.requests import GetItem, Query, WriteRequest
+
+
+class State(StrEnum):
+    OPEN = "open"
+    PAID = "paid"
+
+
+class Invoice(BaseModel):
+    tenant: str
+    number: int
+    total: Decimal
+    state: State = State.OPEN
+    locked: bool = False
+    tags: set[str] = set()
+    lines: list[str] = []
+    due: datetime | None = None
+
+
+class Receipt(BaseModel):
+    id: str
+
+
+BY_STATE = Index("GSI1", Key("INV#{tenant}#{state}", "{number:10}"))
+INVOICE = EntityType(
+    Invoice,
+    "invoice",
+    key=Key("INV#{tenant}", "N#{number:10}"),
+    indexes=[BY_STATE],
+    unique=[Unique("number", scope="tenant")],
+    scales={"total": 2},
+)
+RECEIPT = EntityType(Receipt, "receipt", key=Key("R#{id}", "R"))
+assert_type(INVOICE, EntityType[Invoice])
+EntityType(Invoice, "exact", key=Key("E#{tenant}", "{number:10}"), scales={"total": ANY_SCALE})
+EntityType(Invoice, "row", key=Key("E#{tenant}", "{number:10}"), scales={"total": lambda row, key: len(row[key])})
+
+
+def due_total(invoice: Invoice) -> Decimal:
+    return invoice.total
+
+
+TOTAL = View("total", INVOICE, due_total)
+assert_type(TOTAL, View[Invoice, Decimal])
+
+
+def reads(db: Database) -> None:
+    invoices = db.dao(INVOICE)
+    assert_type(invoices, DAO[Invoice])
+    assert_type(invoices.get(("t1", 7)), Invoice | None)
+    assert_type(invoices.require(("t1", 7), consistent=False), Invoice)
+    assert_type(invoices.batch_get([("t1", 7)]), list[Invoice | None])
+    assert_type(invoices.view(("t1", 7), TOTAL), Decimal | None)
+    assert_type(invoices.views(("t1", 7), TOTAL, TOTAL), tuple[Decimal, Decimal] | None)
+    query = invoices.query(BY_STATE, tenant="t1", state=State.OPEN)
+    assert_type(query, EntityQuery[Invoice])
+    assert_type(query.where(lambda it: it.total > 5).newest_first().between(1, None), EntityQuery[Invoice])
+    page = query.page(25, after=None, tenant="t1")
+    assert_type(page, Page[Invoice])
+    assert_type(page.items, Sequence[Invoice])
+    assert_type(page.next, str | None)
+    assert_type(page.cost, Cost)
+    assert_type(page.map(due_total), Page[Decimal])
+    assert_type(query.all(), list[Invoice])
+    assert_type(next(iter(query)), Invoice)
+    db.dao(TOTAL)  # type: ignore[arg-type]
+    db.dao(RECEIPT).view("r-1", TOTAL)  # type: ignore[arg-type]
+
+
+def pay(change: Change[Invoice], it: Invoice) -> None:
+    change.set(it.state, State.PAID)
+    change.set(it.due, None)
+    change.add(it.total, Decimal("1.00"))
+    change.add(it.tags, {"paid"})
+    change.append(it.lines, ["paid"])
+    change.delete(it.tags, {"open"})
+    change.remove(it.due)
+    change.set(it.stat, State.PAID)  # type: ignore[attr-defined]
+    change.append(it.lines, [7])  # type: ignore[misc]
+    change.delete(it.total, {"open"})  # type: ignore[arg-type]
+
+
+def note(change: Change[Receipt], it: Receipt) -> None: ...
+
+
+def writes(db: Database, invoice: Invoice, receipt: Receipt) -> None:
+    invoices = db.dao(INVOICE)
+    assert_type(invoices.create(invoice), Invoice)
+    assert_type(invoices.put(invoice, replace=True), Invoice)
+    assert_type(invoices.update(("t1", 7), pay), Invoice)
+    assert_type(invoices.update(invoice, pay, where=lambda it: (it.total >= 5) & (it.state == State.OPEN)), Invoice)
+    assert_type(invoices.upsert(("t1", 7), pay, default=invoice), Invoice)
+    assert_type(invoices.plan.create(invoice), Write[Invoice])
+    assert_type(invoices.plan.create(invoice).request(), WriteRequest)
+    assert_type(invoices.plan.get(("t1", 7)), GetItem)
+    assert_type(invoices.query(tenant="t1").request(), Query)
+    assert_type(invoices.batch_write([invoices.plan.put(invoice, replace=True)]), list[Invoice | None])
+    invoices.create(receipt)  # type: ignore[arg-type]
+    invoices.put(invoice, True)  # type: ignore[call-arg]
+    invoices.update(("t1", 7), note)  # type: ignore[arg-type]
+    invoices.upsert(("t1", 7), pay, default=receipt)  # type: ignore[arg-type]
+
+
+def conditions(invoices: DAO[Invoice]) -> None:
+    query = invoices.query(tenant="t1")
+    query.where(lambda it: it.locked & not_(it.locked) | exists(it.due))
+    query.where(lambda it: begins_with(it.tenant, "t") & contains(it.tags, "x") & (size(it.lines) > 2))
+    query.where(lambda it: between(it.total, Decimal(1), Decimal(2)) & is_in(it.state, [State.OPEN]))
+    query.where(lambda it: it.totl > 5)  # type: ignore[attr-defined]
+    query.where(lambda it: it.total >= "5")  # type: ignore[operator]
+    query.where(lambda it: it.state.naem == "x")  # type: ignore[attr-defined]
+    query.where(lambda it: begins_with(it.number, "t"))  # type: ignore[arg-type]
+    query.where(lambda it: it.total)  # type: ignore[arg-type, return-value]
+
+
+def transactions(db: Database, invoice: Invoice, receipt: Receipt) -> None:
+    invoices, receipts = db.dao(INVOICE), db.dao(RECEIPT)
+    with db.transaction(deadline=1.0) as tx:
+        assert_type(tx, Transaction)
+        tx.update(invoices, invoice, pay, where=lambda it: it.locked)
+        assert_type(tx.create(receipts, receipt), Receipt)
+        assert_type(tx.put(invoices, invoice), Invoice | None)
+        tx.create(invoices, receipt)  # type: ignore[misc]
+        tx.update(receipts, "r-1", pay)  # type: ignore[arg-type]
+
+
+def raw(db: Database, request: GetItem) -> None:
+    assert_type(db.execute(request, Pattern("Test.get", "GetItem"), deadline=0.5), Result)
+    with metered() as meter:
+        pass
+    assert_type(meter.cost, Cost)
+    Database.embedded(table="app", deadline=1.0, cursor_keys=["k" * 32])
+    Database.embedded(tabel="app")  # type: ignore[call-arg]
+    Database.connect(deadline="soon")  # type: ignore[arg-type]
+
+
+def errors(error: TransactionCanceled | ConditionFailed) -> None:
+    assert_type(error.unknown_attempts, int)
+    retryable: type[Unavailable] = OutcomeUnknown  # type: ignore[assignment]
+    assert retryable
