@@ -3,6 +3,7 @@
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -155,16 +156,21 @@ def network_wire(endpoint_url: str, kind: str = "auto") -> Wire:
     """
     if kind == "direct":
         raise NotImplementedError("This version has no direct wire; choose COMMON_TEST_WIRE=boto or auto.")
-    import boto3
-
     from common.dynamo.wire.boto import BotoWire
 
-    session = boto3.Session(
+    return BotoWire.build(session=_session(), endpoint_url=endpoint_url, timeout=5.0)
+
+
+@cache
+def _session() -> Any:
+    """One session per process: loading its service models takes longer than a test, making a client of it does not."""
+    import boto3
+
+    return boto3.Session(
         aws_access_key_id="test",
         aws_secret_access_key="test",  # noqa: S106 - a local engine wants some signature, any will do
         region_name="eu-central-1",
     )
-    return BotoWire.build(session=session, endpoint_url=endpoint_url, timeout=5.0)
 
 
 def start_engine(choice: Choice, binary: Path | None, folder: Path) -> Engine:
