@@ -219,7 +219,8 @@ def test_an_answer_may_be_cut_off_anywhere(server: ScriptedServer, wire: BotoWir
     whole = f"HTTP/1.1 200 OK\r\nx-amz-crc32: {zlib.crc32(body.encode())}\r\ncontent-length: {len(body)}\r\n\r\n{body}"
 
     for length in range(len(whole)):
-        server.script = [lambda connection, part=whole[:length].encode(): connection.sendall(part)]
+        part = whole[:length].encode()
+        server.script = [lambda connection, part=part: connection.sendall(part)]
         with pytest.raises(AnswerLost):
             wire.send(GET, 5.0)
     server.script = [lambda connection: connection.sendall(whole.encode())]
