@@ -1,16 +1,21 @@
 """The bank: business on a bad day, from eight threads, and not a cent out of place (ledger R1 to R6, R16)."""
 
+import os
+
 import pytest
 
 from common.dynamo.testing import FaultPlan
 from common.dynamo.testing.bank import Bank
 from common.dynamo.testing.ledger import LedgerKit
 
+RUNS = int(os.environ.get("COMMON_TEST_BANK_RUNS", "3"))
+"""Seeds to run; twenty make a night."""
 
-@pytest.mark.parametrize("seed", [11, 12, 13])
+
+@pytest.mark.parametrize("seed", range(11, 11 + RUNS))
 def test_a_bad_day_leaves_every_account_exact(faulty_ledger: LedgerKit, faults: FaultPlan, seed: int) -> None:
     """Calls lost, doubled, late, throttled, in conflict and stale: accounts equal journals, answers equal entries."""
-    bank = Bank(faulty_ledger, faults, seed=seed, operations=400)
+    bank = Bank(faulty_ledger, faults, seed=seed, operations=300)
 
     assert bank.run() == []
     assert faults.injected.total() > 40
