@@ -23,12 +23,16 @@ def apply(update: Update, item: Document) -> Stored:
     """
     changes = [(path, _evaluate(value, item)) for path, value in update.set]
     changed = dict(item)
-    for name in {path.parts[0] for path in touched(update)}:
+    # Whole attributes are replaced; only what is changed within is copied.
+    for name in {path.parts[0] for path in touched(update) if len(path.parts) > 1}:
         if name in changed:
             changed[name] = copy.deepcopy(changed[name])
     # By list position, so that appends past the end keep their order.
     for path, new in sorted(changes, key=lambda change: _positions(change[0])):
-        _set(changed, path, new)
+        if len(path.parts) == 1:
+            changed[str(path.parts[0])] = new
+        else:
+            _set(changed, path, new)
     for path, addend in update.add:
         _set(changed, path, _added(find(path, item), canonical_value(addend.value)[0]))
     for path, members in update.delete:

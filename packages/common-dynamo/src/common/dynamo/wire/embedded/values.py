@@ -66,7 +66,11 @@ def item_size(item: Mapping[str, Mapping[str, Any]]) -> int:
 
 def value_size(value: Mapping[str, Any]) -> int:
     """Return the size in bytes of a value that is in canonical form."""
-    return canonical_value(value)[1]
+    text = value.get("S")
+    if text is not None:
+        return utf8_size(text)
+    digits = value.get("N")
+    return number.size(digits) if digits is not None else canonical_value(value)[1]
 
 
 def _text(content: str, _depth: int) -> tuple[str, int]:
