@@ -116,6 +116,14 @@ def test_numbers_and_times_count_in_canonical_form() -> None:
     assert len(input_hash("deposit")) == 22
 
 
+def test_hashes_of_today_are_those_of_stored_items() -> None:
+    """A change of this function would refuse every repeat of an earlier request: these two never change."""
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+    assert input_hash("deposit", Decimal("5.00")) == "0laNopa7rglx7YmQXZLWyg"
+    assert input_hash("LIMIT_BUY", "BTC", Decimal("0.50"), Decimal("45000.00"), None, noon) == "yUZKvEmSfh7b_zO8OqAB7g"
+
+
 # Instructions ---------------------------------------------------------------------------------------------------------
 
 

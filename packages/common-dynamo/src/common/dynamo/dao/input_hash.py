@@ -26,7 +26,7 @@ def input_hash(*values: HashedValue) -> str:
 
     >>> from decimal import Decimal
     >>> input_hash("deposit", Decimal("5.00"))
-    'RbaVxXH79Im9h-oMdYSzXg'
+    '0laNopa7rglx7YmQXZLWyg'
     """
     digest = hashlib.sha256()
     for value in values:
