@@ -14,14 +14,14 @@ ledger are in :mod:`common.dynamo.dao.access_patterns`; those of every other ent
 >>> pattern.sends
 'TransactWriteItems (put note, delete note)'
 >>> pattern.budget
-Budget(rcu=0.0, wcu=4.0, indexes=0.0, trips=1)
+Budget(rcu=0.0, wcu=4, indexes=0.0, trips=1)
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from common.dynamo.cost import Cost
 from common.dynamo.entity_type import EntityType, Index, Unique
@@ -30,6 +30,7 @@ from common.dynamo.keys import Template
 from common.dynamo.locks import LOCK_KEY
 
 __all__ = [
+    "TABLE_PATTERNS",
     "AccessPattern",
     "Budget",
     "Touch",
@@ -183,7 +184,7 @@ def select(patterns: Iterable[AccessPattern], *wanted: str) -> tuple[AccessPatte
 # Writing patterns down ------------------------------------------------------------------------------------------------
 
 
-_OPERATIONS = {
+_OPERATIONS: Final = {
     Verb.GET: "GetItem",
     Verb.QUERY: "Query",
     Verb.PUT: "PutItem",
@@ -240,3 +241,18 @@ def batch_write(*parts: Trip) -> Trip:
 
 def _single(touch: Touch) -> Trip:
     return Trip(_OPERATIONS[touch.verb], (touch,))
+
+
+# What the layer does with tables --------------------------------------------------------------------------------------
+
+
+def _tables(name: str, *operations: str) -> AccessPattern:
+    return AccessPattern.of(name, *map(Trip, operations), note="each table; no units")
+
+
+TABLE_PATTERNS: Final = (
+    _tables("Health.tables", "DescribeTable"),
+    _tables("Database.create_tables", "CreateTable", "DescribeTable", "DescribeTimeToLive", "UpdateTimeToLive"),
+    _tables("Database.diff_tables", "DescribeTable", "DescribeTimeToLive"),
+)
+"""The access patterns that are about tables, not items."""

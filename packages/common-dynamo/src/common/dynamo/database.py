@@ -21,7 +21,8 @@ from common.dynamo.paging import Cursors
 from common.dynamo.plan import Plan
 from common.dynamo.registry import Registered, check_entity_types
 from common.dynamo.requests import Request, TableDefinition
-from common.dynamo.tables import create_tables, table_definitions
+from common.dynamo.table_drift import Drift
+from common.dynamo.tables import create_tables, find_drift, table_definitions
 from common.dynamo.telemetry import SdkSpans, Telemetry, suppressed
 from common.dynamo.transaction import Transaction
 from common.dynamo.wire import Wire
@@ -290,6 +291,23 @@ class Database:
         """
         within = self._executor.deadline(deadline)
         create_tables(self._executor, self.table_definitions(), deadline=within, stream=stream, tags=tags)
+
+    def diff_tables(self, *, stream: bool = False, deadline: Within = TABLES_DEADLINE) -> tuple[Drift, ...]:
+        """Return every difference between the tables and what the entity types need; nothing is ever changed.
+
+        Args:
+            stream: Whether the tables should keep a stream of changes.
+            deadline: Bounds everything together.
+
+        Returns:
+            One value per difference, in order of the tables; empty where all is as it should be.
+
+        Raises:
+            Unavailable: The engine did not answer in time.
+            RequestRefused: The engine refused, such as for lack of permission.
+        """
+        within = self._executor.deadline(deadline)
+        return find_drift(self._executor, self.table_definitions(), deadline=within, stream=stream)
 
     def _prepare(self) -> None:
         """Make the tables of an embedded database, unseen: it is no part of the call that comes first."""

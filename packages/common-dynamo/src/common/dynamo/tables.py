@@ -1,4 +1,4 @@
-"""Tables made of entity types: their definition, and bringing them into being."""
+"""Tables made of entity types: their definition, bringing them into being, and finding out how they differ."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,9 +18,10 @@ from common.dynamo.requests import (
     TableDefinition,
     UpdateTimeToLive,
 )
+from common.dynamo.table_drift import Drift, drifts_of
 from common.exceptions import ConfigurationError
 
-__all__ = ["create_tables", "table_definitions", "table_faults"]
+__all__ = ["create_tables", "find_drift", "table_definitions", "table_faults"]
 
 _POLL: Final = 1.0
 """Seconds between two looks at a table that is being made."""
@@ -114,29 +115,35 @@ def _switch_ttl_on(executor: Executor, definition: TableDefinition, deadline: De
     _call(executor, UpdateTimeToLive(table=definition.name, attribute=definition.ttl_attribute), deadline)
 
 
+def find_drift(
+    executor: Executor, definitions: Sequence[TableDefinition], *, deadline: Deadline, stream: bool = False
+) -> tuple[Drift, ...]:
+    """Return every difference between the tables and *definitions*; it reads alone and never changes anything.
+
+    Raises:
+        Unavailable: The engine did not answer in time.
+        RequestRefused: The engine refused, such as for lack of permission.
+    """
+    return tuple(
+        drift for definition in definitions for drift in _drift(executor, replace(definition, stream=stream), deadline)
+    )
+
+
+def _drift(executor: Executor, definition: TableDefinition, deadline: Deadline) -> tuple[Drift, ...]:
+    try:
+        described = _ask(executor, DescribeTable(table=definition.name), deadline)["Table"]
+        expiry = _ask(executor, DescribeTimeToLive(table=definition.name), deadline)["TimeToLiveDescription"]
+    except RequestRefused as refused:
+        if refused.engine_code != "ResourceNotFoundException":
+            raise
+        return drifts_of(definition, None)
+    return drifts_of(definition, described, expiry)
+
+
+def _ask(executor: Executor, request: Request, deadline: Deadline) -> Mapping[str, Any]:
+    return executor.execute(request, Pattern("Database.diff_tables", request.operation), deadline=deadline).body
+
+
 def table_faults(described: Mapping[str, Any], definition: TableDefinition) -> list[str]:
     """Return in what a table, as DescribeTable gives it, falls short of *definition*; empty when it can be used."""
-    faults = []
-    types = {each["AttributeName"]: each["AttributeType"] for each in described.get("AttributeDefinitions", ())}
-    if not _same_key(described, definition.key, types):
-        faults.append("its key is another")
-    indexes = {each["IndexName"]: each for each in described.get("GlobalSecondaryIndexes", ())}
-    for index in definition.indexes:
-        found = indexes.get(index.name)
-        if found is None:
-            faults.append(f"index {index.name} is missing")
-        elif not _same_key(found, index.key, types):
-            faults.append(f"the key of index {index.name} is another")
-        elif found.get("Projection", {}).get("ProjectionType") != index.projection:
-            faults.append(f"the projection of index {index.name} is another")
-    return faults
-
-
-def _same_key(described: Mapping[str, Any], key: KeySchema, types: Mapping[str, str]) -> bool:
-    found = {
-        (each["AttributeName"], each["KeyType"], types.get(each["AttributeName"])) for each in described["KeySchema"]
-    }
-    wanted = {(key.partition, "HASH", key.partition_type)}
-    if key.sort is not None:
-        wanted.add((key.sort, "RANGE", key.sort_type))
-    return found == wanted
+    return [str(drift) for drift in drifts_of(definition, described) if drift.kind.is_fault]
