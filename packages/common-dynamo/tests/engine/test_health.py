@@ -127,10 +127,10 @@ def test_the_window_forgets_after_thirty_seconds() -> None:
     """Bucket by bucket."""
     now = [100.0]
     window = TrafficWindow(lambda: now[0])
-    window.count(error=True, attempts=3, throttles=1, trace_id="abc")
+    window.count(error=True, attempts=3, throttles=1, trace_id=0xABC)
     now[0] = 120.0
     window.count(error=False, attempts=1, throttles=0)
-    assert Traffic(2, 1, 1, 4, "abc") == window.read()
+    assert Traffic(2, 1, 1, 4, f"{0xABC:032x}") == window.read()
 
     now[0] = 130.0
     assert Traffic(1, 0, 0, 1, "") == window.read()

@@ -13,7 +13,7 @@ from common.dynamo.annotations import MISSING, AnnotationReader, FieldPlan, expi
 from common.dynamo.decimals import at_scale
 from common.dynamo.layout import EXPIRY
 from common.dynamo.requests import AttributeValue, Item
-from common.dynamo.value_codec import NULL, Scale, ValueCodec
+from common.dynamo.value_codec import NULL, Decode, Encode, Scale, ValueCodec
 from common.exceptions import FieldError, InvalidInput
 
 __all__ = ["Misfit", "ModelCodec", "compile_codec"]
@@ -79,6 +79,10 @@ class ModelCodec(Generic[M]):
     row_scales: tuple[RowScale, ...]
     blank: Mapping[str, Any]
     """What absent attributes read as, by input name."""
+    encoders: tuple[tuple[str, str, Encode, bool], ...]
+    """Of each plan, flat for the loop: field, attribute, encoder, whether NULL is stored."""
+    decoders: tuple[tuple[str, str, Decode], ...]
+    """Of each plan, flat for the loop: attribute, input, decoder."""
 
     def encode(self, values: Mapping[str, Any]) -> dict[str, AttributeValue]:
         """Return the attributes of a model's *values*, field name to value.
@@ -89,10 +93,10 @@ class ModelCodec(Generic[M]):
         attributes: dict[str, AttributeValue] = {}
         name = ""
         try:
-            for name, plan in self.plans.items():
-                encoded = plan.codec.encode(values[name])
-                if encoded is not NULL or plan.keeps_null:
-                    attributes[plan.attribute] = encoded
+            for name, attribute, encode, keeps_null in self.encoders:
+                encoded = encode(values[name])
+                if encoded is not NULL or keeps_null:
+                    attributes[attribute] = encoded
             for name, spread in self.spreads.items():
                 encode = spread.member.encode
                 for key, value in values[name].items():
@@ -112,14 +116,14 @@ class ModelCodec(Generic[M]):
         """
         values = dict(self.blank)
         get = item.get
-        plan = None
+        attribute = ""
         try:
-            for plan in self.plans.values():
-                stored = get(plan.attribute)
+            for attribute, given, decode in self.decoders:
+                stored = get(attribute)
                 if stored is not None:
-                    values[plan.input] = plan.codec.decode(stored)
-        except (KeyError, TypeError, ValueError):
-            raise self._misfit(plan, item) from None
+                    values[given] = decode(stored)
+        except (KeyError, TypeError, ValueError, ArithmeticError):
+            raise self._misfit(attribute, item) from None
         if self.spreads or self.row_scales:
             self._gather(item, values)
         try:
@@ -141,13 +145,13 @@ class ModelCodec(Generic[M]):
                 name = scaled.field
                 if name in row:
                     values[inputs[name]] = scaled.apply(row)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ArithmeticError) as error:
             raise Misfit(name, "", f"a member has another type ({type(error).__name__})") from None
         except ValueError as error:
             raise Misfit(name, "N", str(error)) from None
 
-    def _misfit(self, plan: FieldPlan | None, item: Item) -> Misfit:
-        assert plan is not None  # noqa: S101 - an error in the loop belongs to a plan
+    def _misfit(self, attribute: str, item: Item) -> Misfit:
+        plan = next(plan for plan in self.plans.values() if plan.attribute == attribute)
         return Misfit(
             plan.field, stored_type(item.get(plan.attribute)), f"expected {'/'.join(sorted(plan.codec.tags))}"
         )
@@ -216,7 +220,9 @@ def compile_codec(
     ]
     row_scales = tuple(RowScale(name, rule) for name, rule in scales.items() if callable(rule))
     blank = {plan.input: plan.absent for plan in plans.values() if plan.absent is not MISSING}
-    return ModelCodec(model, plans, spreads, row_scales, blank), reader.faults
+    encoders = tuple((each.field, each.attribute, each.codec.encode, each.keeps_null) for each in plans.values())
+    decoders = tuple((each.attribute, each.input, each.codec.decode) for each in plans.values())
+    return ModelCodec(model, plans, spreads, row_scales, blank, encoders, decoders), reader.faults
 
 
 def _spread(plan: FieldPlan, prefix: str, faults: list[str]) -> Spread:

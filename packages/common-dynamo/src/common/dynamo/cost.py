@@ -35,6 +35,8 @@ class Cost:
     def __add__(self, other: "Cost") -> "Cost":
         if not isinstance(other, Cost):
             return NotImplemented
+        if self is NOTHING:
+            return other
         indexes = self.indexes
         if other.indexes:
             merged = dict(self.indexes)

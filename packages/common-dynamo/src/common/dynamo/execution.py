@@ -236,7 +236,17 @@ class Operation:
 class _Attempts:
     """The attempts of one request."""
 
-    __slots__ = ("_client_retries", "_executor", "_made", "_operation", "_request", "_resend", "_unknown", "_writes")
+    __slots__ = (
+        "_client_retries",
+        "_executor",
+        "_failure",
+        "_made",
+        "_operation",
+        "_request",
+        "_resend",
+        "_unknown",
+        "_writes",
+    )
 
     def __init__(self, operation: Operation, request: Request, *, resend: bool) -> None:
         self._operation = operation
@@ -247,6 +257,7 @@ class _Attempts:
         self._made = 0
         self._client_retries = 0
         self._unknown = 0
+        self._failure: WireFailure | None = None
 
     def run(self) -> Result:
         deadline = self._operation.deadline
@@ -280,6 +291,7 @@ class _Attempts:
 
     def _failed(self, outcome: Answer | WireFailure, meaning: Classification) -> None:
         """Take note of a failed attempt; raise where no other one can follow."""
+        self._failure = outcome if isinstance(outcome, WireFailure) else None
         if self._operation._recording is not None:
             self._operation._recording.failed(outcome, meaning.code)
         if meaning.verdict is Verdict.UNKNOWN:
@@ -313,7 +325,8 @@ class _Attempts:
 
     def _gave_up(self, code: str) -> DynamoError:
         self._spent()
-        told = f"{self._operation._pattern.name}: {code} after {self._made} attempt(s)"
+        cause = "" if self._failure is None else f" ({self._failure})"
+        told = f"{self._operation._pattern.name}: {code} after {self._made} attempt(s){cause}"
         if self._writes and self._unknown:
             return OutcomeUnknown(
                 f"{told}; it may have been applied, or still may be. Repeat it with the same request id, or read the "

@@ -253,8 +253,8 @@ class BoundTemplate:
     fields: tuple[str, ...]
     """One per component, in order; a field may occur twice."""
     encoders: tuple[ComponentEncoder, ...]
-    form: str
-    """The template as a ``%`` format."""
+    make: Callable[[Sequence[Any]], str]
+    """Makes the text of encodable values."""
     limit: int
     """Bytes of a key made by it, at most."""
 
@@ -281,9 +281,8 @@ class BoundTemplate:
                 _check_end(component, template.literals[position + 1], last=position + 1 == len(template.components))
             except ValueError as error:
                 raise ConfigurationError(f"Key template {template.text!r}, {{{component.field}}}: {error}.") from None
-        form = "%s".join(literal.replace("%", "%%") for literal in template.literals)
         fields = tuple(component.field for component in template.components)
-        return cls(template, fields, tuple(encoders), form, limit)
+        return cls(template, fields, tuple(encoders), _maker(template.literals, encoders), limit)
 
     def build(self, values: Sequence[Any]) -> str:
         """Return the key of *values*, one per entry of :attr:`fields`.
@@ -292,7 +291,7 @@ class BoundTemplate:
             InvalidInput: A value is missing, empty, of another type or too wide, or the key is too long.
         """
         try:
-            text = self.form % tuple([encode(value) for encode, value in zip(self.encoders, values, strict=True)])
+            text = self.make(values)
         except (TypeError, ValueError):
             raise self._refusal(values) from None
         if len(text) * 4 > self.limit and len(text.encode()) > self.limit:
@@ -326,9 +325,9 @@ class BoundTemplate:
         return self._head(len(values)).build(values)
 
     def _head(self, count: int) -> "BoundTemplate":
-        literals = self.template.literals[: count + 1]
-        form = "%s".join(literal.replace("%", "%%") for literal in literals)
-        return BoundTemplate(self.template, self.fields[:count], self.encoders[:count], form, self.limit)
+        encoders = self.encoders[:count]
+        make = _maker(self.template.literals[: count + 1], encoders)
+        return BoundTemplate(self.template, self.fields[:count], encoders, make, self.limit)
 
     def bounds(self, values: Sequence[Any], low: Any, high: Any) -> tuple[str, str | None]:
         """Return the lowest and highest key whose next component lies from *low* to *high*, both included.
@@ -353,9 +352,21 @@ class BoundTemplate:
         return lowest, highest if count + 1 == len(self.fields) and not self.template.literals[-1] else highest + "$"
 
     def _up_to(self, values: Sequence[Any]) -> str:
-        literals = self.template.literals[: len(values)]
-        form = "%s".join([*(literal.replace("%", "%%") for literal in literals), ""])
-        return BoundTemplate(self.template, self.fields, self.encoders, form, self.limit).build(values)
+        make = _maker((*self.template.literals[: len(values)], ""), self.encoders)
+        return BoundTemplate(self.template, self.fields, self.encoders, make, self.limit).build(values)
+
+
+def _maker(literals: Sequence[str], encoders: Sequence[ComponentEncoder]) -> Callable[[Sequence[Any]], str]:
+    """Return what makes a key's text of values; keys of none or one component, which are most, need no loop."""
+    if not encoders:
+        (literal,) = literals
+        return lambda values: literal
+    if len(encoders) == 1:
+        (head, tail), (encode,) = literals, encoders
+        return lambda values: head + encode(values[0]) + tail
+    form = "%s".join(literal.replace("%", "%%") for literal in literals)
+    each = tuple(encoders)
+    return lambda values: form % tuple([encode(value) for encode, value in zip(each, values, strict=True)])
 
 
 def _check_end(component: Component, following: str, *, last: bool) -> None:

@@ -246,7 +246,7 @@ def _bind(key: Key, names: tuple[str, str], kinds: Mapping[str, type], faults: l
             bound.append(BoundTemplate.bind(template, kinds, limit=limit))
         except ConfigurationError as error:
             faults.append(str(error).rstrip("."))
-            bound.append(BoundTemplate(template, (), (), "", limit))
+            bound.append(BoundTemplate(template, (), (), lambda values: "", limit))
     return BoundKey(names, bound[0], bound[1], key.fields)
 
 

@@ -41,6 +41,7 @@ _CAPACITY_BUCKETS: Final = (0.5, 1, 2, 5, 10, 25, 50, 100, 400, 1000)
 _THROTTLES: Final = frozenset(
     {"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded", "Throttling"}
 )
+_ENGINE_FAILURES: Final = (Unavailable, OutcomeUnknown, RequestRefused)
 _NO_ANSWER: Final = frozenset({"NotSent", "AnswerLost", "DeadlineExceeded", ""})
 
 
@@ -200,30 +201,18 @@ class _Instruments:
 class Recording:
     """One operation on its way. The execution tells it what happens; :meth:`end` writes it down."""
 
-    __slots__ = (
-        "_attempts",
-        "_batch_size",
-        "_calls",
-        "_canceled",
-        "_capacity",
-        "_cause",
-        "_code",
-        "_cost",
-        "_first",
-        "_last",
-        "_pages",
-        "_recording",
-        "_retries",
-        "_rows",
-        "_span",
-        "_started",
-        "_static",
-        "_telemetry",
-        "_throttles",
-        "_token",
-        "page_index",
-        "unprocessed",
-    )
+    # Defaults of the class, so that starting an operation sets no more than it has to.
+    _first: Request | None = None
+    _last: Answer | None = None
+    _cost: Cost = NOTHING
+    _calls = _pages = _attempts = _retries = _throttles = _found = _scanned = 0
+    _code = ""
+    _cause: BaseException | None = None
+    _canceled: tuple[str, ...] = ()
+    page_index: int | None = None
+    """Of a page that is an operation of its own, from 0."""
+    unprocessed = 0
+    """Batch entries that the engine left for another round, summed."""
 
     def __init__(self, telemetry: Telemetry, static: _Static, span: Span, token: Any, batch_size: int | None) -> None:
         self._telemetry = telemetry
@@ -233,30 +222,19 @@ class Recording:
         self._recording = span.is_recording()
         self._started = telemetry.clock()
         self._batch_size = batch_size
-        self._first: Request | None = None
-        self._last: Answer | None = None
-        self._cost = NOTHING
-        self._calls = self._pages = self._attempts = self._retries = self._throttles = 0
-        self._rows = [0, 0]
-        self._code = ""
-        self._cause: BaseException | None = None
-        self._canceled: list[str] = []
         self._capacity: dict[str, dict[str, Any]] = {}
-        self.page_index: int | None = None
-        """Of a page that is an operation of its own, from 0."""
-        self.unprocessed = 0
-        """Batch entries that the engine left for another round, summed."""
 
     def answered(self, request: Request, answer: Answer, cost: Cost, retries: int) -> None:
         """Note a call that succeeded, after *retries* further attempts."""
         self._called(request, retries)
         self._last = answer
-        self._code, self._cause = "", None
+        if self._code:
+            self._code, self._cause = "", None
         self._cost += cost
         if isinstance(request, Query | Scan):
             self._pages += 1
-            self._rows[0] += answer.body.get("Count", 0)
-            self._rows[1] += answer.body.get("ScannedCount", 0)
+            self._found += answer.body.get("Count", 0)
+            self._scanned += answer.body.get("ScannedCount", 0)
         if self._recording:
             merge_capacity(self._capacity, answer.body.get("ConsumedCapacity"))
 
@@ -269,14 +247,15 @@ class Recording:
             return
         self._cause = None
         self._last = outcome
-        self._canceled += canceled_items(outcome.body)
+        self._canceled += tuple(canceled_items(outcome.body))
 
     def gave_up(self, request: Request, retries: int) -> None:
         """Note a call that failed for good, after *retries* further attempts."""
         self._called(request, retries)
 
     def _called(self, request: Request, retries: int) -> None:
-        self._first = self._first or request
+        if self._first is None:
+            self._first = request
         self._calls += 1
         self._retries += retries
         self._attempts += retries + 1
@@ -294,12 +273,11 @@ class Recording:
         self._measure(seconds, failure)
         if isinstance(error, OutcomeUnknown):
             self._telemetry.instruments.unknown.add(1, self._static.counters)
-        trace_id = self._span.get_span_context().trace_id
         self._telemetry.traffic.count(
-            error=isinstance(error, Unavailable | OutcomeUnknown | RequestRefused),
+            error=error is not None and isinstance(error, _ENGINE_FAILURES),
             attempts=self._attempts,
             throttles=self._throttles,
-            trace_id=f"{trace_id:032x}" if trace_id else "",
+            trace_id=self._span.get_span_context().trace_id if error is not None else 0,
         )
         if self._token is not None:
             otel_context.detach(self._token)
@@ -363,7 +341,8 @@ class Recording:
         if self._telemetry.region:
             attributes["cloud.region"] = self._telemetry.region
         if isinstance(self._first, Scan):
-            attributes["aws.dynamodb.count"], attributes["aws.dynamodb.scanned_count"] = self._rows
+            attributes["aws.dynamodb.count"] = self._found
+            attributes["aws.dynamodb.scanned_count"] = self._scanned
         if self.page_index is not None:
             attributes["common.dynamo.page.index"] = self.page_index
         elif self._pages:

@@ -45,8 +45,8 @@ class TrafficWindow:
         self._buckets: dict[int, list[int]] = {}
         self._failed_trace_id = ""
 
-    def count(self, *, error: bool, attempts: int, throttles: int, trace_id: str = "") -> None:
-        """Count one call."""
+    def count(self, *, error: bool, attempts: int, throttles: int, trace_id: int = 0) -> None:
+        """Count one call; *trace_id* is that of its span, 0 without one."""
         second = int(self._clock())
         with self._lock:
             bucket = self._buckets.get(second)
@@ -58,7 +58,7 @@ class TrafficWindow:
             bucket[2] += throttles
             bucket[3] += attempts
             if error:
-                self._failed_trace_id = trace_id
+                self._failed_trace_id = f"{trace_id:032x}" if trace_id else ""
 
     def read(self) -> Traffic:
         """Return what the last 30 seconds brought."""

@@ -11,7 +11,6 @@ from common.dynamo.exceptions import AlreadyExists, OutcomeUnknown
 from common.dynamo.testing.examples import NOTE, Note
 from common.dynamo.wire.faults import Fault, FaultPlan, FaultRates
 
-
 MANY = int(os.environ.get("COMMON_TEST_KEYS", "2000"))
 """Distinct keys, where a call costs microseconds; 10,000 in a long run."""
 
