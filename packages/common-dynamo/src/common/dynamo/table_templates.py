@@ -127,8 +127,9 @@ def _identifiers(names: Sequence[str]) -> list[str]:
         words = re.split(r"[^A-Za-z0-9]+", name)
         wanted = "".join(word[:1].upper() + word[1:] for word in words)
         wanted = f"Table{wanted}" if not wanted or wanted[0].isdigit() else wanted
-        taken = sum(re.fullmatch(rf"{wanted}(x\d+)?", other) is not None for other in identifiers)
-        identifiers.append(f"{wanted}x{taken + 1}" if taken else wanted)
+        known = {*identifiers}
+        numbered = (wanted, *(f"{wanted}x{number}" for number in range(2, len(names) + 1)))
+        identifiers.append(next(each for each in numbered if each not in known))
     return identifiers
 
 

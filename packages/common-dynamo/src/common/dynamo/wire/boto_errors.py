@@ -17,6 +17,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
+from common.dynamo.exceptions import Unavailable
 from common.dynamo.wire import Answer, AnswerLost, NotSent, WireFailure
 from common.exceptions import ConfigurationError
 
@@ -38,6 +39,9 @@ def translate(error: Exception) -> Answer:
         ConfigurationError: There are no credentials.
         Exception: *error* itself, when it is none of botocore's: a handler of the client's owner raised it.
     """
+    if isinstance(error, Unavailable):
+        # Signing was not possible: the credentials of an assumed role could not be fetched.
+        raise NotSent(str(error)) from error
     if isinstance(error, ClientError):
         return refusal(error.response)
     if isinstance(error, ParamValidationError):
