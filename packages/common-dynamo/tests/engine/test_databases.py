@@ -1,6 +1,7 @@
 """Databases (D2, D50): nothing bound at import, safe in threads and after a fork, one door for every option."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from common.dynamo import DAO, Database, Pattern
+from common.dynamo.locking import ForkSafeLock
 from common.dynamo.testing import spend
 from common.dynamo.testing.engines import Engine, network_wire
 from common.dynamo.testing.examples import INVOICE, NOTE, Invoice, Note, make_invoice
@@ -161,3 +163,32 @@ def test_raw_requests_go_the_same_way(database: Database) -> None:
 
     assert make_invoice().email == INVOICE.decode(result.body["Item"]).email
     assert "Item" not in repr(result)
+
+
+def test_a_lock_that_was_held_at_a_fork_is_free_in_the_child() -> None:
+    """Counters are guarded by it: a child must not wait for a thread that it does not have."""
+    lock = ForkSafeLock()
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            done.wait(30)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(30)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            signal.alarm(20)
+            with lock:
+                code = 0
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    done.set()
+    holder.join()
+
+    assert 0 == os.waitstatus_to_exitcode(status)

@@ -1,7 +1,6 @@
 """The database: tables, a wire to them, and a DAO for every entity type."""
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import SystemRandom
@@ -17,6 +16,7 @@ from common.dynamo.execution import DEFAULT_DEADLINE, Deadline, Executor, Operat
 from common.dynamo.first_use import TablesOnFirstUse
 from common.dynamo.hookspecs import ENTITY_TYPES, INTERCEPTORS
 from common.dynamo.interceptors import Interceptor, InterceptorChain
+from common.dynamo.locking import ForkSafeLock
 from common.dynamo.paging import Cursors
 from common.dynamo.plan import Plan
 from common.dynamo.registry import Registered, check_entity_types
@@ -101,7 +101,7 @@ class Database:
         self._cursors = Cursors(options.get("cursor_keys", ()))
         self._daos: dict[int, DAO[Any]] = {}
         self._shared: dict[type, Any] = {}
-        self._lock = threading.RLock()
+        self._lock = ForkSafeLock()
         self._closed = False
         plugins = options.get("plugins")
         self._registered = _registered(options.get("entity_types", ()), plugins)

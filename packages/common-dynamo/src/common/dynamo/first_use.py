@@ -1,8 +1,8 @@
 """A wire that makes the tables of an embedded database when it is first used."""
 
-import threading
 from collections.abc import Callable
 
+from common.dynamo.locking import ForkSafeLock
 from common.dynamo.requests import Request
 from common.dynamo.wire import Answer, Wire
 
@@ -15,7 +15,7 @@ class TablesOnFirstUse(Wire):
     def __init__(self, wire: Wire, prepare: Callable[[], None]) -> None:
         self._wire = wire
         self._prepare = prepare
-        self._lock = threading.RLock()
+        self._lock = ForkSafeLock()
         self._preparing = False
         self.ready = False
         """Whether the tables are there."""

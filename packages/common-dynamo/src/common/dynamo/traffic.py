@@ -1,10 +1,11 @@
 """How the calls of the last seconds went; counted without OpenTelemetry, so that a health check needs no SDK."""
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+
+from common.dynamo.locking import ForkSafeLock
 
 __all__ = ["Traffic", "TrafficWindow"]
 
@@ -41,7 +42,7 @@ class TrafficWindow:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._buckets: dict[int, list[int]] = {}
         self._failed_trace_id = ""
 

@@ -14,13 +14,13 @@ works"; the retry quota follows the "standard" retry mode of the AWS SDKs and To
 of the AWS Architecture Blog, "Exponential Backoff And Jitter".
 """
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final
 
+from common.dynamo.locking import ForkSafeLock
 from common.dynamo.wire import Answer, AnswerLost, NotSent, WireFailure
 
 __all__ = ["Backoff", "Classification", "Pace", "RetryQuota", "Verdict", "classify"]
@@ -209,7 +209,7 @@ class RetryQuota:
     def __init__(self, capacity: int = 500) -> None:
         self._capacity = capacity
         self._available = capacity
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     @property
     def available(self) -> int:
