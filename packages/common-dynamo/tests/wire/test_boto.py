@@ -394,15 +394,33 @@ def test_missing_credentials_are_no_outage(server: ScriptedServer) -> None:
     wire.close()
 
 
-def test_parameters_that_the_client_refuses_are_a_validation_error(server: ScriptedServer) -> None:
-    """Nothing is sent, and the message does not repeat the value. Clients that we build leave the check to the engine."""
-    wire = BotoWire(session().client("dynamodb", endpoint_url=server.url))
+def test_parameters_that_a_client_refuses_are_a_validation_error(server: ScriptedServer) -> None:
+    """Nothing is sent, and the message does not repeat the value."""
+    client = session().client("dynamodb", endpoint_url=server.url)
+    wire = BotoWire(client)
+
     found = wire.send(PutItem(table="t", item={"pk": {"S": 4711}}), 2.0)
-    wire.close()
 
     assert (400, "ValidationException") == (found.status, found.body["__type"])
     assert "4711" not in found.body["message"]
     assert [] == server.requests
+    wire.close()
+
+
+def test_a_client_that_we_build_says_who_it_is(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its user agent has the names of boto3, botocore and ours, and the application id that the operator has set."""
+    monkeypatch.setenv("AWS_SDK_UA_APP_ID", "billing")
+    wire = BotoWire.build(
+        session=boto3.Session(aws_access_key_id="t", aws_secret_access_key="t", region_name="eu-central-1"),
+        endpoint_url=server.url,
+    )
+
+    wire.send(GET, 2.0)
+
+    (line,) = [line for line in server.requests[0].split(b"\r\n") if line.lower().startswith(b"user-agent:")]
+    for name in (b"Boto3/", b"lib/common-dynamo", b"app/billing", b"Botocore/"):
+        assert 1 == line.count(name)
+    wire.close()
 
 
 def test_an_expression_over_4_kb_never_leaves(server: ScriptedServer, wire: BotoWire) -> None:
