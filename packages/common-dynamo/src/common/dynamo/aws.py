@@ -234,7 +234,7 @@ class _Renewal:
         try:
             self._arrived.append(self._assumed())
         except CommonError as failure:
-            _log.warning("%s The present credentials are still good.", failure)
+            _log.warning("Credentials were not renewed; the present ones are still good. %s", failure)
 
     def _assumed(self) -> _Credentials:
         credentials = self.source.assume()
