@@ -171,6 +171,20 @@ def test_an_addition_with_a_request_id_is_sent_again_and_applied_once(
     assert 1 == faulty_counters.require("c").hits
 
 
+def test_a_repeated_request_id_is_recognised(faulty_counters: DAO[Counter], faults: FaultPlan) -> None:
+    """By the item itself, whatever the engine remembers; the doubt carries the id that settles it."""
+    faulty_counters.create(Counter(name="c"))
+    faults.script(Fault.DROP_AFTER, Fault.REFUSE, Fault.REFUSE, Fault.REFUSE, Fault.REFUSE, Fault.REFUSE)
+    with pytest.raises(OutcomeUnknown) as caught:
+        faulty_counters.update("c", hit, request_id="r-1", deadline=0.02)
+    assert "r-1" == caught.value.request_id
+    faults.heal()
+
+    assert 1 == faulty_counters.update("c", hit, request_id="r-1").hits
+    assert 1 == faulty_counters.update("c", hit, where=lambda it: it.hits <= 1, request_id="r-1").hits
+    assert 2 == faulty_counters.update("c", hit, request_id="r-2").hits
+
+
 def test_an_addition_is_retried_where_nothing_was_applied(faulty_counters: DAO[Counter], faults: FaultPlan) -> None:
     """Throttles and refused connections leave no doubt."""
     faulty_counters.create(Counter(name="c"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.dynamo import DAO, Database, metered
+from common.dynamo import DAO, Change, Database, metered
 from common.dynamo.exceptions import AlreadyExists, OutcomeUnknown, Unavailable
 from common.dynamo.requests import BatchGetItem, BatchWriteItem, PutItem, Request
 from common.dynamo.testing import spend
@@ -82,6 +82,20 @@ def test_of_two_writes_of_one_item_the_last_stays(notes: DAO[Note]) -> None:
     )
 
     assert "last" == notes.require("1").text
+
+
+def test_writes_of_one_item_keep_their_order(notes: DAO[Note]) -> None:
+    """Whichever of them travels in a batch and whichever alone."""
+    plan = notes.plan
+
+    def shout(change: Change[Note], it: Note) -> None:
+        change.set(it.text, "LOUD")
+
+    notes.batch_write([plan.put(note(1), replace=True), plan.update("001", shout), plan.put(note(2), replace=True)])
+    notes.batch_write([plan.update("002", shout), plan.put(Note(id="002", text="quiet"), replace=True)])
+    notes.batch_write([plan.delete("001"), plan.create(note(1)), plan.update("001", shout), plan.delete("001")])
+
+    assert [None, Note(id="002", text="quiet")] == notes.batch_get(["001", "002"])
 
 
 def test_what_was_left_unprocessed_is_sent_again(faulty_notes: DAO[Note], faults: FaultPlan) -> None:

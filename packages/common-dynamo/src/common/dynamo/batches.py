@@ -5,7 +5,7 @@ replacing puts and deletes travel in it; every other write is sent by itself.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeGuard, TypeVar
 
 from pydantic import BaseModel
 
@@ -93,25 +93,35 @@ def batch_name(writes: Sequence[Write[Any]]) -> str:
 def write_batch(operation: Operation, writes: Sequence[Write[M]]) -> list[M | None]:
     """Send *writes* and return what each stored, in their order; ``None`` for deletes.
 
-    Of several unconditional writes of one item the last stays.
+    Writes of one item take effect in the caller's order; those of different items may not.
 
     Raises:
         OutcomeUnknown: Something was still unprocessed at the deadline, and the rest is applied. Repeat the batch.
         DynamoError: A write that is sent by itself was refused; those before it are applied.
     """
     together: dict[_Identity, rq.PutItem | rq.DeleteItem] = {}
+    stored: list[M | None] = []
     for write in writes:
-        main = write.main
-        if _travels(write) and isinstance(main, rq.PutItem | rq.DeleteItem):
-            together[_identity(main.item if isinstance(main, rq.PutItem) else main.key)] = main
+        identity = _identity(write.key)
+        if _travels(write.main) and not write.locks:
+            together[identity] = write.main
+            stored.append(write.model)
+            continue
+        if identity in together:
+            _write_all(operation, together)
+        stored.append(_alone(operation, write))
+    _write_all(operation, together)
+    return stored
+
+
+def _travels(main: rq.TransactPart) -> TypeGuard[rq.PutItem | rq.DeleteItem]:
+    return isinstance(main, rq.PutItem | rq.DeleteItem) and main.condition is None
+
+
+def _write_all(operation: Operation, together: dict[_Identity, rq.PutItem | rq.DeleteItem]) -> None:
     for chunk in _chunks(list(together.values()), WRITE_CHUNK):
         _write_chunk(operation, chunk)
-    return [_alone(operation, write) if not _travels(write) else write.model for write in writes]
-
-
-def _travels(write: Write[Any]) -> bool:
-    main = write.main
-    return not write.locks and isinstance(main, rq.PutItem | rq.DeleteItem) and main.condition is None
+    together.clear()
 
 
 def _alone(operation: Operation, write: Write[M]) -> M | None:

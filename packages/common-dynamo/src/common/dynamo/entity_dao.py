@@ -9,7 +9,14 @@ from pydantic import BaseModel
 
 from common.dynamo.batches import batch_name, read_batch, write_batch
 from common.dynamo.entity_type import Index, KeyValues, View
-from common.dynamo.exceptions import AlreadyExists, ConditionFailed, NotFound, UniqueViolation, VersionConflict
+from common.dynamo.exceptions import (
+    AlreadyExists,
+    ConditionFailed,
+    NotFound,
+    OutcomeUnknown,
+    UniqueViolation,
+    VersionConflict,
+)
 from common.dynamo.execution import Deadline, Executor, Operation, Pattern
 from common.dynamo.locks import involved_fields
 from common.dynamo.paging import Cursors
@@ -225,8 +232,9 @@ class DAO(Generic[M]):
             known: Stored values of other fields; each becomes a condition.
             expect: The version that was seen.
             unlocked: Does not require a version, and adds 1 to whatever is stored.
-            request_id: Sends the change as a transaction that the engine applies once for ten minutes, so that one which
-                is not idempotent (``change.add``) can be sent again after a lost answer. Costs twice the write units.
+            request_id: Sends the change as a transaction that the engine applies once, so that one which is not
+                idempotent (``change.add``) can be sent again after a lost answer. A repeat of the whole call is recognised
+                as long as nobody else has changed the item since. Costs twice the write units.
             deadline: Bounds all attempts together.
 
         Raises:
@@ -236,17 +244,24 @@ class DAO(Generic[M]):
             UniqueViolation: Another item owns the value of a unique field.
             ConfigurationError: A version, or a part of an index key, is missing.
         """
+        once = request_id is not None
         plan = self.plan if request_id is None else replace(self.plan, new_write_id=_write_id_of(request_id))
 
         def build(old: M | None) -> Write[M]:
-            return plan.update(target, change, where=where, known=known, expect=expect, unlocked=unlocked, old=old)
+            return plan.update(
+                target, change, where=where, known=known, expect=expect, unlocked=unlocked, old=old, once=once
+            )
 
         try:
             write = build(None)
         except StoredModelNeeded:
             with self._operation("update", "TransactWriteItems", deadline) as operation:
                 return self._with_stored(operation, target, build, must_exist=True)
-        return self._send("update", write, deadline, token=None if request_id is None else _token_of(request_id, write))
+        try:
+            return self._send("update", write, deadline, token=_token_of(request_id, write) if request_id else None)
+        except OutcomeUnknown as unknown:
+            unknown.request_id = request_id
+            raise
 
     def upsert(
         self,

@@ -23,7 +23,7 @@ from common.dynamo.keys import Key
 from common.dynamo.mapping import Mapped, compile_mapping
 from common.dynamo.requests import AttributeValue, Constant, Item, ItemKey, Path
 from common.dynamo.value_codec import Scale
-from common.exceptions import ConfigurationError
+from common.exceptions import ConfigurationError, InvalidInput
 
 __all__ = ["EntityType", "Index", "KeyValues", "Unique", "Upcast", "View"]
 
@@ -186,7 +186,9 @@ class EntityType(Generic[M]):
         Raises:
             InvalidInput: A value is missing, empty, of another type or too wide.
         """
-        return self.mapped.item_key(fields if fields and not values else values)
+        if values and fields:
+            raise InvalidInput(f"The key of {self.name} is given by position or by name, not both.")
+        return self.mapped.item_key(fields or values)
 
     def encode(self, model: M) -> dict[str, AttributeValue]:
         """Return the whole item of *model*: key, index keys, ``_t``, ``_s`` and its fields; without a write id.

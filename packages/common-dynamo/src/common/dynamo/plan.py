@@ -199,6 +199,7 @@ class Plan(Generic[M]):
         expect: int | None = None,
         unlocked: bool = False,
         old: M | None = None,
+        once: bool = False,
     ) -> Write[M]:
         """Return the write that changes an existing item; see :meth:`common.dynamo.DAO.update`.
 
@@ -210,6 +211,7 @@ class Plan(Generic[M]):
             expect: The version that was seen.
             unlocked: Does not require a version, and adds 1 to whatever is stored.
             old: What is stored now, where the change concerns unique fields.
+            once: Does not hold where this very write id has already been here.
 
         Raises:
             InvalidInput: A value does not fit, or nothing is changed.
@@ -227,7 +229,8 @@ class Plan(Generic[M]):
         locks, guards = self._changed_locks(target, assigned, old, now, write_id)
         stored = {**row, **(vars(old) if old else {})}
         unchanged = self._unchanged(indexed.used | known.keys() | guards, stored)
-        conditions = [self._alive(now), self._version_is(seen), *unchanged, self._asked(where)]
+        new_here = rq.Compare("<>", WRITE_ID_PATH, rq.Constant({"S": write_id})) if once else None
+        conditions = [self._alive(now), self._version_is(seen), *unchanged, self._asked(where), new_here]
         full = self._completed(update, indexed, seen, write_id)
         key, condition = self.mapped.item_key(target), all_of(conditions)
         main = rq.UpdateItem(table=self.table, key=key, update=full, condition=condition, returns="ALL_NEW")

@@ -45,7 +45,7 @@ def common_startup(app: App) -> None:
 
 @hookimpl
 def common_cli_commands() -> Iterable[CliCommand]:
-    """Contribute ``common dynamo tables create``."""
+    """Contribute the commands of ``common dynamo``."""
     from common.dynamo.commands import COMMANDS
 
     return COMMANDS

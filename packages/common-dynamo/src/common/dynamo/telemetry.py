@@ -128,10 +128,11 @@ class Telemetry:
             static = self._statics[key] = self._static(name, operation, tables)
         span: Span = INVALID_SPAN
         token = None
+        now = time.time_ns()
         if self._spans != "off":
-            span = self._tracer.start_span(static.span_name, kind=self._kind, attributes=static.start)
+            span = self._tracer.start_span(static.span_name, kind=self._kind, attributes=static.start, start_time=now)
             token = otel_context.attach(trace.set_span_in_context(span))
-        return Recording(self, static, span, token, batch_size)
+        return Recording(self, static, span, token, now, batch_size)
 
     def _static(self, name: str, operation: str, tables: tuple[str, ...]) -> _Static:
         start: dict[str, str | int] = {"db.system.name": SYSTEM, "db.operation.name": operation}
@@ -214,12 +215,15 @@ class Recording:
     unprocessed = 0
     """Batch entries that the engine left for another round, summed."""
 
-    def __init__(self, telemetry: Telemetry, static: _Static, span: Span, token: Any, batch_size: int | None) -> None:
+    def __init__(
+        self, telemetry: Telemetry, static: _Static, span: Span, token: Any, now: int, batch_size: int | None
+    ) -> None:
         self._telemetry = telemetry
         self._static = static
         self._span = span
         self._token = token
         self._recording = span.is_recording()
+        self._now = now
         self._started = telemetry.clock()
         self._batch_size = batch_size
         self._capacity: dict[str, dict[str, Any]] = {}
@@ -281,7 +285,8 @@ class Recording:
         )
         if self._token is not None:
             otel_context.detach(self._token)
-            self._span.end()
+            # So that the span lasts as long as the metric says, whatever the machine does in between.
+            self._span.end(self._now + int(seconds * 1e9))
 
     def _failure(self, error: BaseException) -> dict[str, str]:
         code = self._code

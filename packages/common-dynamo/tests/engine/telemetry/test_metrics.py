@@ -27,7 +27,7 @@ def test_the_duration_is_the_spans_own(db: Database, telescope: Any) -> None:
 
     assert 2 == len(points) == len(spans)
     for span, point in zip(spans, sorted(points, key=lambda point: len(point.attributes)), strict=True):
-        assert ((span.end_time or 0) - (span.start_time or 0)) / 1e9 == pytest.approx(point.sum, abs=0.001)
+        assert ((span.end_time or 0) - (span.start_time or 0)) / 1e9 == pytest.approx(point.sum, abs=1e-6)
         assert (span.attributes or {}).get("error.type") == point.attributes.get("error.type")
         assert (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0) == tuple(point.explicit_bounds)
         assert [span.context.trace_id] == [exemplar.trace_id for exemplar in point.exemplars]
