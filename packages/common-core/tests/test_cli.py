@@ -239,3 +239,23 @@ def test_the_module_and_the_script_are_one_command(acme: InstalledDists) -> None
     assert [0, 7, 0, 7] == [answer.returncode for answer in answers]
     assert answers[0].stdout == answers[2].stdout
     assert "acme" in [entry["name"] for entry in json.loads(answers[0].stdout)]
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    """Piped into a program that stops reading, the command ends with the code of a broken pipe, without a traceback."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("COMMON_")}
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        gone = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "common.core", "plugins"],
+            env={**environ, "COMMON_PLUGINS_BLOCK": SIBLINGS},
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+
+    assert (141, "") == (gone.returncode, gone.stderr)

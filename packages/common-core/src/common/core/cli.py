@@ -1,5 +1,6 @@
 """The ``common`` command, also as ``python -m common.core``. Its subcommands come from plugins."""
 
+import os
 import sys
 import traceback
 from argparse import ArgumentParser, Namespace
@@ -20,6 +21,7 @@ _EPILOG = "COMMON_PLUGINS_BLOCK=name,name leaves out plugins; 'plugins' lists th
 _CHOSEN = "_chosen"
 _USAGE_ERROR = 2
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+_NOBODY_READS = 141  # 128 + SIGPIPE
 
 
 def main(
@@ -35,10 +37,16 @@ def main(
     Returns:
         The command's own code; 1 for an expected error (one line on stderr), an unexpected one (its traceback, and
         whose command it was), or a plugin that did not load (named on stderr); 2 for wrong usage; 130 when
-        interrupted.
+        interrupted; 141 when whoever read the output has gone, such as ``head``.
     """
     try:
-        return _run(argv, environ, program)
+        code = _run(argv, environ, program)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # What is still buffered would raise once more at exit (Python documentation, "Note on SIGPIPE").
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NOBODY_READS
     except CommonError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 1
@@ -79,7 +87,7 @@ def _call(chosen: Contribution[CliCommand], app: App, arguments: Namespace) -> i
     assert command.run is not None  # noqa: S101 - for the type checker: only commands that run are chosen
     try:
         return command.run(app, arguments)
-    except CommonError:
+    except (CommonError, BrokenPipeError):
         raise
     except Exception:  # noqa: BLE001 - a bug of the plugin: told with its traceback and its name
         traceback.print_exc()
