@@ -80,10 +80,15 @@ class Touch:
             return (self.lock.key or LOCK_KEY).partition
         return self.entity.key.partition
 
-    def __str__(self) -> str:
+    @property
+    def subject(self) -> str:
+        """What is touched, in words."""
         if self.lock is not None:
-            return f"{self.verb} lock of {self.entity.name}.{self.lock.field}"
-        return f"{self.verb} {self.entity.name}" + (f" by {self.index.name}" if self.index is not None else "")
+            return f"lock of {self.entity.name}.{self.lock.field}"
+        return self.entity.name if self.index is None else f"{self.entity.name} by {self.index.name}"
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.subject}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,11 @@ class Trip:
     """In the order of the request; none where it is about the table itself."""
 
     def __str__(self) -> str:
-        return f"{self.operation} ({', '.join(map(str, self.touches))})" if self.touches else self.operation
+        if not self.touches:
+            return self.operation
+        if self.operation in _OPERATIONS.values():  # it says what is done
+            return f"{self.operation} ({self.touches[0].subject})"
+        return f"{self.operation} ({', '.join(map(str, self.touches))})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,23 @@
+"""The access patterns that the installed plugins make possible."""
+
+from typing import TYPE_CHECKING
+
+from common.dynamo.access import TABLE_PATTERNS, AccessPattern
+from common.dynamo.entity_access import patterns_of
+
+if TYPE_CHECKING:
+    from common.core.plugins import Plugins
+
+__all__ = ["known_patterns"]
+
+
+def known_patterns(plugins: "Plugins") -> tuple[AccessPattern, ...]:
+    """Return the patterns of the ledger's DAOs, of the DAO of every other entity type, and those about tables."""
+    from common.dynamo.dao.access_patterns import LEDGER_PATTERNS
+    from common.dynamo.dao.ledger_types import LEDGER_ENTITY_TYPES
+
+    installed = plugins.entity_types()
+    # Where common-dynamo's own plugin is blocked, its DAOs are not there to be explained.
+    ledger = LEDGER_PATTERNS if set(LEDGER_ENTITY_TYPES) <= set(installed) else ()
+    others = (entity for entity in installed if entity not in LEDGER_ENTITY_TYPES)
+    return (*ledger, *(pattern for entity in others for pattern in patterns_of(entity)), *TABLE_PATTERNS)
