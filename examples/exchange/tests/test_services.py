@@ -15,9 +15,10 @@ EXPECTED = {
 }
 PROBE = """
 import importlib, json, sys
+before = set(sys.modules)
 importlib.import_module("exchange.services.hosting")
 importlib.import_module("exchange.services." + sys.argv[1])
-print(json.dumps([part for part in json.loads(sys.argv[2]) if part in sys.modules]))
+print(json.dumps([part for part in json.loads(sys.argv[2]) if part in set(sys.modules) - before]))
 """
 
 

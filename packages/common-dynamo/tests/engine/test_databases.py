@@ -22,10 +22,10 @@ IMPORT = """
 import socket, os, sys
 def refuse(*_, **__): raise AssertionError("a socket was opened")
 socket.socket.connect = refuse
-before = dict(os.environ)
+before, loaded = dict(os.environ), set(sys.modules)
 import common.dynamo, common.dynamo.database, common.dynamo.plugin
 assert dict(os.environ) == before
-print(sorted(name for name in ("boto3", "botocore", "opentelemetry.sdk", "pytest", "sqlite3") if name in sys.modules))
+print(sorted(name for name in ("boto3", "botocore", "opentelemetry.sdk", "pytest", "sqlite3") if name in set(sys.modules) - loaded))
 """
 
 
