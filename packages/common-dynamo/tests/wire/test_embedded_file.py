@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 import sqlite3
 import stat
 import subprocess
@@ -83,15 +82,14 @@ while True:
 def test_what_was_answered_survives_kill_9(tmp_path: Path, mode: str) -> None:
     """Every acknowledged transaction is there after the process died, and the one in flight is there whole or not at all."""
     path = tmp_path / "tables.db"
-    process = subprocess.Popen([sys.executable, "-c", WRITER, path, mode], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    acknowledged = 0
-    while acknowledged < 50:
-        acknowledged = int(process.stdout.readline())
-    process.send_signal(signal.SIGKILL)
-    acknowledged = max([acknowledged, *map(int, process.stdout.read().split())])
-    process.wait()
-    process.stdout.close()
+    with subprocess.Popen([sys.executable, "-c", WRITER, path, mode], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            lines = [process.stdout.readline() for _ in range(50)]
+        finally:
+            process.kill()
+        lines += process.stdout.readlines()
+    acknowledged = int(lines[-1])
 
     wire = EmbeddedWire(path)
     items = wire.send(Scan(table=TABLE), 5.0).body["Items"]

@@ -7,12 +7,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from common.dynamo.database import Database
 from common.dynamo.execution import Pattern
 from common.dynamo.requests import GetItem, PutItem
-from common.dynamo.testing import Dynoxide, EngineFailed, FaultPlan, WrongCost, find_dynoxide, spend
+from common.dynamo.testing import Choice, Dynoxide, EngineFailed, FaultPlan, WrongCost, find_dynoxide, spend
+from common.dynamo.testing.engines import start_engine
 from common.dynamo.testing.server import free_port
 from common.dynamo.testing.values import N, key
 
@@ -110,12 +113,30 @@ def test_a_missing_engine_is_skipped_or_fails(tmp_path: Path, required: str, exp
 )
 def test_an_unknown_choice_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """A misspelt engine never means another one."""
-    from common.dynamo.testing import Choice
-
     monkeypatch.setenv(name, value)
 
     with pytest.raises(ValueError, match=name):
         Choice.from_environment()
+
+
+def test_on_aws_what_was_made_is_deleted(monkeypatch: pytest.MonkeyPatch, table_name: str) -> None:
+    """The opt-in run makes its tables by the credentials of the environment, and leaves none behind."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("COMMON_TEST_ENGINE", "aws")
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        engine = start_engine(Choice.from_environment(), None, Path())
+        database = engine.open(table=table_name)
+        database.execute(PutItem(table=table_name, item=key("a", "1")), PUT)
+        database.close()
+        assert [table_name] == client.list_tables()["TableNames"]
+
+        engine.stop()
+
+        assert [] == client.list_tables()["TableNames"]
+        client.close()
 
 
 # Spending -------------------------------------------------------------------------------------------------------------

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+from common.dynamo.requests import CreateTable, DeleteTable, Request
 from common.dynamo.testing.server import Dynoxide
-from common.dynamo.wire import Wire
+from common.dynamo.wire import Answer, Wire
 from common.dynamo.wire.embedded import EmbeddedWire
 from common.dynamo.wire.faults import FaultPlan
 from common.dynamo.wire.faulty import FaultyWire
@@ -17,11 +18,22 @@ from common.dynamo.wire.faulty import FaultyWire
 if TYPE_CHECKING:
     from common.dynamo.database import Database
 
-__all__ = ["Choice", "EmbeddedEngine", "Engine", "NetworkEngine", "fresh_table_name", "network_wire"]
+__all__ = [
+    "AwsEngine",
+    "Choice",
+    "EmbeddedEngine",
+    "Engine",
+    "NetworkEngine",
+    "TableRecorder",
+    "fresh_table_name",
+    "network_wire",
+]
 
 ENGINE_VARIABLE: Final = "COMMON_TEST_ENGINE"
 WIRE_VARIABLE: Final = "COMMON_TEST_WIRE"
+_ENGINES: Final = ("embedded", "dynoxide", "dynoxide-disk", "aws")
 _WIRES: Final = ("auto", "boto", "direct")
+_AWS_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +41,7 @@ class Choice:
     """What the environment asks for."""
 
     engine: str
-    """``embedded``, ``dynoxide``, ``dynoxide-disk``, or the URL of a running server."""
+    """``embedded``, ``dynoxide``, ``dynoxide-disk``, ``aws``, or the URL of a running server."""
     wire: str
     """``embedded`` in process, else ``auto``, ``boto`` or ``direct``."""
 
@@ -42,8 +54,8 @@ class Choice:
         """
         engine = os.environ.get(ENGINE_VARIABLE) or "embedded"
         wire = os.environ.get(WIRE_VARIABLE) or "auto"
-        if engine not in ("embedded", "dynoxide", "dynoxide-disk") and not engine.startswith("http://"):
-            raise ValueError(f"{ENGINE_VARIABLE} is embedded, dynoxide, dynoxide-disk or http://127.0.0.1:PORT")
+        if engine not in _ENGINES and not engine.startswith("http://"):
+            raise ValueError(f"{ENGINE_VARIABLE} is one of {', '.join(_ENGINES)}, or http://127.0.0.1:PORT")
         if wire not in _WIRES:
             raise ValueError(f"{WIRE_VARIABLE} is one of {', '.join(_WIRES)}")
         return cls(engine, "embedded" if engine == "embedded" else wire)
@@ -67,7 +79,7 @@ class Engine(ABC):
 
     @property
     def name(self) -> str:
-        """``embedded``, ``dynoxide``, ``dynoxide-disk``, or a URL."""
+        """``embedded``, ``dynoxide``, ``dynoxide-disk``, ``aws``, or a URL."""
         return self.choice.engine
 
     @property
@@ -144,6 +156,62 @@ class NetworkEngine(Engine):
             self.server.stop()
 
 
+class AwsEngine(NetworkEngine):
+    """DynamoDB itself, by the credentials and the region of the environment; it deletes every table that it made."""
+
+    def __init__(self, choice: Choice) -> None:
+        super().__init__(choice, "")
+        self._made: set[str] = set()
+
+    def wire(self, *, faults: FaultPlan | None = None) -> Wire:
+        """Return a new wire of the chosen kind, which remembers the tables that are made through it."""
+        _refuse_direct(self.choice.wire)
+        from common.dynamo.wire.boto import BotoWire
+
+        plain = TableRecorder(BotoWire.build(timeout=_AWS_SECONDS), self._made)
+        return plain if faults is None else FaultyWire(plain, faults)
+
+    def open(self, *, table: str, faults: FaultPlan | None = None, **options: Any) -> "Database":
+        """Return a new database on *table*, which is made at once; that takes AWS some ten seconds."""
+        return super().open(table=table, faults=faults, **{"deadline": _AWS_SECONDS, **options})
+
+    def stop(self) -> None:
+        """Delete what was made."""
+        wire = self.wire()
+        for table in sorted(self._made):
+            wire.send(DeleteTable(table=table), _AWS_SECONDS)
+        wire.close()
+
+
+class TableRecorder:
+    """A wire that notes the tables that are made through it.
+
+    Args:
+        wire: The wire that works.
+        made: Where the names go.
+    """
+
+    def __init__(self, wire: Wire, made: set[str]) -> None:
+        self._wire = wire
+        self._made = made
+        self.name, self.reason, self.endpoint, self.region = wire.name, wire.reason, wire.endpoint, wire.region
+
+    def send(self, request: Request, timeout: float) -> Answer:
+        """Send through the wire within, and note a table that it made."""
+        if isinstance(request, CreateTable):
+            self._made.add(request.table)
+        return self._wire.send(request, timeout)
+
+    def close(self) -> None:
+        """Close the wire within."""
+        self._wire.close()
+
+
+def _refuse_direct(kind: str) -> None:
+    if kind == "direct":
+        raise NotImplementedError("This version has no direct wire; choose COMMON_TEST_WIRE=boto or auto.")
+
+
 def network_wire(endpoint_url: str, kind: str = "auto") -> Wire:
     """Return a wire to a compatible server, with credentials that mean nothing.
 
@@ -154,8 +222,7 @@ def network_wire(endpoint_url: str, kind: str = "auto") -> Wire:
     Raises:
         NotImplementedError: There is no such wire in this version.
     """
-    if kind == "direct":
-        raise NotImplementedError("This version has no direct wire; choose COMMON_TEST_WIRE=boto or auto.")
+    _refuse_direct(kind)
     from common.dynamo.wire.boto import BotoWire
 
     return BotoWire.build(session=_session(), endpoint_url=endpoint_url, timeout=5.0)
@@ -187,6 +254,8 @@ def start_engine(choice: Choice, binary: Path | None, folder: Path) -> Engine:
     """
     if choice.engine == "embedded":
         return EmbeddedEngine(choice)
+    if choice.engine == "aws":
+        return AwsEngine(choice)
     if not choice.needs_binary:
         return NetworkEngine(choice, choice.engine)
     if binary is None:

@@ -27,6 +27,7 @@ DYNOXIDE_FAULTS: Final[Mapping[str, str]] = MappingProxyType(
         "counts-ahead": "a page that ends at 1 MB counts the next item as scanned",
         "lax-transactions": "inside transactions expressions are checked late, or not at all",
         "moves-items": "an update in a transaction may change the key attributes of its item",
+        "empty-tokens": "an empty ClientRequestToken is taken",
         "replay-units": "a replayed transaction is charged for the request, not for the items",
         "ttl-twice": "TTL may be switched on when it is on",
         "conflicting-paths": "paths that treat one attribute as list and map are taken",

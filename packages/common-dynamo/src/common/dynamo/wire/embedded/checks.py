@@ -50,7 +50,7 @@ def check_condition(condition: Condition | None, kind: str = "ConditionExpressio
         return
     count = 0
     for part in _parts(condition):
-        count += 1
+        count += 1 + len(getattr(part, "options", ()))
         check = _CHECKS.get(type(part))
         if check is not None:
             check(part, kind)

@@ -33,7 +33,7 @@ def watch(storage: Forkable) -> None:
     global _registered
     with _lock:
         _watched.add(storage)
-        if not _registered:
+        if not _registered and hasattr(os, "register_at_fork"):
             os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after)
             _registered = True
 

@@ -69,7 +69,8 @@ class _Range:
         """Yield partition key, size and packed item."""
         source = f"{self.table.rows} AS i"
         if self.index is not None:
-            source = f"{self.index.rows} AS x JOIN {self.table.rows} AS i ON i.id = x.item"
+            # CROSS keeps SQLite from starting at the table, whose order is another one.
+            source = f"{self.index.rows} AS x CROSS JOIN {self.table.rows} AS i ON i.id = x.item"
         where = f" WHERE {' AND '.join(self.tests)}" if self.tests else ""
         order = ", ".join(f"{column}{'' if self.forward else ' DESC'}" for column in self.columns)
         partition = "i.pk" if self.index is None else "x.ipk"

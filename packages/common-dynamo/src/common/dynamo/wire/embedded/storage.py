@@ -107,7 +107,7 @@ class Storage:
                 try:
                     return work(connection)
                 finally:
-                    connection.execute("ROLLBACK")
+                    self._undo(connection)
             return self._patiently(lambda: work(connection), deadline)
         except sqlite3.Error as error:
             raise self._failure(error) from error
@@ -119,7 +119,7 @@ class Storage:
         deadline = self._timer() + timeout
         handle = self._occupy(timeout)
         try:
-            if not self._writer.acquire(timeout=max(0.0, timeout)):
+            if not self._writer.acquire(timeout=max(0.0, deadline - self._timer())):
                 raise NotSent("another writer held the database until the deadline")
             try:
                 connection = handle.connection or self._open(handle)

@@ -17,7 +17,7 @@ from common.dynamo.wire.embedded.capacity import Consumed, read_units
 from common.dynamo.wire.embedded.reads import Tables
 from common.dynamo.wire.embedded.refusal import Refused, SchemaMismatch, cancelled, invalid, reason
 from common.dynamo.wire.embedded.writes import Outcome, Write, attributes, evaluate, prepare, store
-from common.dynamo.wire.render import render
+from common.dynamo.wire.render import ExpressionTooLarge, render
 
 _MAX_PARTS = 100
 _MAX_BATCH = 25
@@ -110,7 +110,10 @@ def transact_write(
 
 
 def _digest(request: TransactWriteItems) -> bytes:
-    _, parameters = render(request)
+    try:
+        _, parameters = render(request)
+    except ExpressionTooLarge as error:
+        raise invalid(str(error)) from None
     return sha256(orjson.dumps(parameters, default=bytes.hex, option=orjson.OPT_SORT_KEYS)).digest()
 
 

@@ -44,9 +44,10 @@ def canonical_value(value: Mapping[str, Any], depth: int = 0) -> tuple[Value, in
     Raises:
         Refused: Not one of DynamoDB's ten types, an empty set, a member twice, a number out of range, too deep.
     """
-    if len(value) != 1:
-        raise invalid(_WRONG_SHAPE)
-    ((kind, content),) = value.items()
+    try:
+        ((kind, content),) = value.items()
+    except (AttributeError, ValueError):
+        raise invalid(_WRONG_SHAPE) from None
     check = _CHECKS.get(kind)
     if check is None:
         raise invalid(_WRONG_SHAPE)
