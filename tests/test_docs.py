@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 FAMILY = r"common-(?:core|dynamo|auth|observability)"
-BARE_INSTALL = re.compile(rf"(?:pip install|uv add|uv pip install|poetry add)[^\n`]*(?<![\w./-]){FAMILY}(?![\w/.-]|\s*@)")
+BARE_INSTALL = re.compile(
+    rf"(?:pip install|uv add|uv pip install|poetry add)[^\n`]*(?<![\w./-]){FAMILY}(?![\w/.-]|\s*@)"
+)
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
 
 

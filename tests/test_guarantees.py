@@ -45,7 +45,7 @@ def test_a_row_without_a_real_test_is_found(tmp_path: Path, guarantees: ModuleTy
 
 def test_results_are_read_by_file_class_and_name(tmp_path: Path, guarantees: ModuleType) -> None:
     """A passed case counts under its pytest name without parameters; a skipped one does not count."""
-    (tmp_path / "one.xml").write_text(
+    (tmp_path / "one").write_text(
         '<testsuite><testcase classname="tests.test_a.TestB" name="test_c[1]" file="tests/test_a.py"/>'
         '<testcase classname="tests.test_a" name="test_d" file="tests/test_a.py"><skipped/></testcase></testsuite>'
     )
