@@ -111,9 +111,9 @@ def _writes(entity: EntityType[Any]) -> Iterator[AccessPattern]:
     )
     yield AccessPattern.of(f"{name}.put", *look, new, case="new", rcu=read, wcu=alone, indexes=entries)
     yield AccessPattern.of(f"{name}.update", update(entity), also=_changes(entity), wcu=1, indexes=holding)
-    yield AccessPattern.of(
-        f"{name}.delete", *look, gone, also=_without_locks(entity, delete), rcu=read, wcu=alone, indexes=entries
-    )
+    yield AccessPattern.of(f"{name}.delete", gone, also=_without_locks(entity, delete), wcu=alone, indexes=entries)
+    if look:
+        yield AccessPattern.of(f"{name}.delete", *look, gone, case="by key", rcu=read, wcu=alone, indexes=entries)
     yield AccessPattern.of(
         f"{name}.batch_write",
         batch_write(put(entity), delete(entity)),

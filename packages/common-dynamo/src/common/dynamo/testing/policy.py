@@ -138,11 +138,14 @@ class PolicyGuard:
         self._policy = policy
         self._arns = arns
 
+    def allows(self, demand: Demand) -> bool:
+        """Tell whether the policy allows *demand*."""
+        return allows(self._policy, demand, self._arns)
+
     def on_request(self, call: Call, /) -> None:
         """Judge the request."""
         self.seen += 1
-        demands = demands_of(call.request)
-        self.denied += [f"{call.pattern}: {each}" for each in demands if not allows(self._policy, each, self._arns)]
+        self.denied += [f"{call.pattern}: {each}" for each in demands_of(call.request) if not self.allows(each)]
 
     def on_result(self, call: Call, result: Any, /) -> None:
         """Do nothing."""
