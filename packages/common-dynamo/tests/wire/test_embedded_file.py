@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -220,6 +221,29 @@ def test_a_wire_goes_on_in_parent_and_child_after_a_fork(tmp_path: Path) -> None
     assert 0 == code
     assert 3 == count(wire)
     wire.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_workers_that_start_together_set_up_one_file(tmp_path: Path) -> None:
+    """Of eight processes that open a new file at the same moment none is refused, and all write to the same table."""
+    context = multiprocessing.get_context("fork")
+    for attempt in range(5):
+        path, gate = tmp_path / f"{attempt}.db", context.Barrier(8)
+
+        def work(path: Path = path, gate: Any = gate) -> None:
+            gate.wait()
+            os._exit(0 if put(make(path, fast=True), str(os.getpid())) == 200 else 1)
+
+        processes = [context.Process(target=work) for _ in range(8)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+        wire = EmbeddedWire(path)
+
+        assert [0] * 8 == [process.exitcode for process in processes]
+        assert 8 == count(wire)
+        wire.close()
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")

@@ -67,47 +67,46 @@ def connect(path: str | None, *, fast: bool) -> sqlite3.Connection:
     """Open one connection to the file *path*, or to a new database in memory.
 
     Raises:
-        FileRefused: It cannot be opened, or is no database.
+        sqlite3.Error: It cannot be opened, or another process is in the way for the moment.
     """
     uri = "file::memory:" if path is None else f"{Path(path).absolute().as_uri()}?mode=rw"
-    name = path or "(memory)"
-    connection = None
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=512
+    )
     try:
-        connection = sqlite3.connect(
-            uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=512
-        )
         # FULL waits for the disk at each commit, NORMAL only when the log is folded back into the file.
         connection.execute(f"PRAGMA synchronous={'NORMAL' if fast else 'FULL'}")
-    except sqlite3.Error as error:
-        if connection is not None:
-            connection.close()
-        raise _refusal(name, error) from error
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
-
-
-def _refusal(name: str, error: sqlite3.Error) -> FileRefused:
-    if isinstance(error, sqlite3.OperationalError):
-        return FileRefused(name, f"it cannot be used ({error})", "Check its permissions, and that no program locks it")
-    return FileRefused(name, "it is damaged or no database", "Name another file, or restore it from a copy")
 
 
 def prepare(connection: sqlite3.Connection, path: str | None) -> None:
     """Check that the database is ours and undamaged, and bring it to this version.
 
     Raises:
-        FileRefused: It is damaged, foreign, or of a newer version.
+        FileRefused: It is foreign, damaged, or of a newer version.
+        sqlite3.Error: It cannot be used, or another process is in the way for the moment.
     """
     name = path or "(memory)"
-    connection.execute("PRAGMA busy_timeout=5000")
+    # In one transaction, lest another process sets up the file between two looks at it.
+    connection.execute("BEGIN")
     try:
         _refuse_foreign(connection, name)
-        connection.execute("PRAGMA journal_mode=WAL").fetchone()
-        _upgrade(connection, name)
-        _refuse_damaged(connection, name)
-    except sqlite3.Error as error:
-        raise _refusal(name, error) from error
     finally:
-        connection.execute("PRAGMA busy_timeout=0")
+        connection.execute("ROLLBACK")
+    connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    _upgrade(connection, name)
+    _refuse_damaged(connection, name)
+
+
+def refusal(path: str | None, error: sqlite3.Error) -> FileRefused:
+    """Return the refusal of a file that SQLite could not open or prepare."""
+    name = path or "(memory)"
+    if isinstance(error, sqlite3.OperationalError):
+        return FileRefused(name, f"it cannot be used ({error})", "Check its permissions, and that no program locks it")
+    return FileRefused(name, "it is damaged or no database", "Name another file, or restore it from a copy")
 
 
 def _number(connection: sqlite3.Connection, pragma: str) -> int:

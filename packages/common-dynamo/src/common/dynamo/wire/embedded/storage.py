@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from common.dynamo.wire import AnswerLost, NotSent
 from common.dynamo.wire.embedded import forks
-from common.dynamo.wire.embedded.file_format import FileRefused, connect, make_file, prepare
+from common.dynamo.wire.embedded.file_format import FileRefused, connect, make_file, prepare, refusal
 from common.exceptions import ConfigurationError
 
 T = TypeVar("T")
@@ -22,6 +22,7 @@ Work = Callable[[sqlite3.Connection], T]
 
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_OPENING_SECONDS = 10.0
 _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.010
 
@@ -92,7 +93,12 @@ class Storage:
             make_file(self.path)
             forks.watch(self)
         handle = self._shared or self._register()
-        prepare(self._open(handle), self.path)
+        # Processes of one service often start together, and only one of them can set up the file.
+        deadline = self._timer() + _OPENING_SECONDS
+        try:
+            self._patiently(lambda: prepare(self._open(handle, deadline), self.path), deadline)
+        except sqlite3.Error as error:
+            raise refusal(self.path, error) from error
 
     # Work -------------------------------------------------------------------------------------------------------------
 
@@ -101,13 +107,13 @@ class Storage:
         deadline = self._timer() + timeout
         handle = self._occupy(timeout)
         try:
-            connection = handle.connection or self._open(handle)
             if snapshot:
-                self._begin(connection, "BEGIN", deadline)
+                connection = self._begin(handle, "BEGIN", deadline)
                 try:
                     return work(connection)
                 finally:
                     self._undo(connection)
+            connection = handle.connection or self._open(handle, deadline)
             return self._patiently(lambda: work(connection), deadline)
         except sqlite3.Error as error:
             raise self._failure(error) from error
@@ -122,8 +128,7 @@ class Storage:
             if not self._writer.acquire(timeout=max(0.0, deadline - self._timer())):
                 raise NotSent("another writer held the database until the deadline")
             try:
-                connection = handle.connection or self._open(handle)
-                self._begin(connection, "BEGIN IMMEDIATE", deadline)
+                connection = self._begin(handle, "BEGIN IMMEDIATE", deadline)
                 result = self._inside(connection, work)
                 self._finish(connection, keep=keep)
                 return result
@@ -158,11 +163,13 @@ class Storage:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
 
-    def _begin(self, connection: sqlite3.Connection, statement: str, deadline: float) -> None:
+    def _begin(self, handle: _Handle, statement: str, deadline: float) -> sqlite3.Connection:
         try:
+            connection = handle.connection or self._open(handle, deadline)
             self._patiently(lambda: connection.execute(statement), deadline)
         except sqlite3.Error as error:
             raise self._failure(error) from error
+        return connection
 
     def _patiently(self, attempt: Callable[[], T], deadline: float) -> T:
         """Repeat *attempt* while another process is in the way, until *deadline*."""
@@ -225,8 +232,9 @@ class Storage:
         self._local.handle = handle
         return handle
 
-    def _open(self, handle: _Handle) -> sqlite3.Connection:
-        handle.connection = connect(self.path, fast=self._fast)
+    def _open(self, handle: _Handle, deadline: float) -> sqlite3.Connection:
+        if handle.connection is None:
+            handle.connection = self._patiently(lambda: connect(self.path, fast=self._fast), deadline)
         return handle.connection
 
     def close(self) -> None:
