@@ -137,14 +137,14 @@ async def _unprocessed(exchange: Exchange, chance: Random) -> None:
 
 
 def _split(tables: Mapping[str, Any], chance: Random) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Divide a batch at random into what is done, at least one entry, and what is left."""
+    """Divide a batch at random into what is done and what is left: one entry each at least, a lone one is done."""
     flat = [
         (table, entry)
         for table, entries in tables.items()
         for entry in (entries["Keys"] if isinstance(entries, dict) else entries)
     ]
     chance.shuffle(flat)
-    cut = chance.randint(1, len(flat))
+    cut = chance.randint(1, max(1, len(flat) - 1))
     return _regroup(flat[:cut], tables), _regroup(flat[cut:], tables)
 
 

@@ -186,10 +186,10 @@ class FaultyWire:
         return replace(answer, body={**answer.body, "UnprocessedKeys": unprocessed}) if _ok(answer) else answer
 
     def _split(self, entries: Mapping[str, tuple[Any, ...]]) -> tuple[dict[str, tuple[Any, ...]], ...]:
-        """Divide a batch at random into what is done, at least one entry, and what is left."""
+        """Divide a batch at random into what is done and what is left: one entry each at least, a lone one is done."""
         flat = [(table, entry) for table, several in entries.items() for entry in several]
         self._plan.random.shuffle(flat)
-        cut = self._plan.random.randint(1, len(flat))
+        cut = self._plan.random.randint(1, max(1, len(flat) - 1))
         return _by_table(flat[:cut]), _by_table(flat[cut:])
 
 
