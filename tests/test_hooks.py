@@ -57,9 +57,10 @@ def sources_of_tests() -> Iterator[str]:
     """Yield the source of every test function of the repository, but for those of this file."""
     for file in (*ROOT.glob("packages/*/tests/**/test_*.py"), *ROOT.glob("examples/*/tests/test_*.py")):
         source = file.read_text(encoding="utf-8")
+        lines = source.splitlines()
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-                yield ast.get_source_segment(source, node) or ""
+                yield "\n".join(lines[node.lineno - 1 : node.end_lineno])
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -54,6 +55,11 @@ def _test_names(tree: ast.AST, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{node.name}"
 
 
+@cache
+def _defined_in(path: Path) -> frozenset[str]:
+    return frozenset(_test_names(ast.parse(path.read_text(encoding="utf-8"))))
+
+
 def exists(test: str, root: Path = ROOT) -> bool:
     """Whether the file of *test* is there and defines it. A Markdown file counts as its own doctest."""
     file, _, name = test.partition("::")
@@ -62,7 +68,7 @@ def exists(test: str, root: Path = ROOT) -> bool:
         return False
     if path.suffix == ".md" or not name:
         return True
-    return name.partition("[")[0] in set(_test_names(ast.parse(path.read_text(encoding="utf-8"))))
+    return name.partition("[")[0] in _defined_in(path)
 
 
 def passed_tests(results: Path) -> set[str]:

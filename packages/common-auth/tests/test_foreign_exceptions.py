@@ -21,6 +21,8 @@ from common.core.settings import Settings
 from common.core.utils.clock import FrozenClock
 from common.exceptions import CommonError
 
+pytestmark = pytest.mark.thorough
+
 KEY = SigningKey.generate("EdDSA", kid="k1")
 TOKENS = token_manager(KEY, clock=FrozenClock(MOMENT))
 PASSWORDS = quick_passwords()

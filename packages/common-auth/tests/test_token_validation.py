@@ -311,6 +311,7 @@ def test_any_text_and_bytes_are_refused_by_a_token_error(junk: str | bytes) -> N
         token_manager(KEY, clock=SYSTEM).validate(junk)
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None)
 @given(
     st.dictionaries(

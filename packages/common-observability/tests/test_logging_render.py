@@ -155,6 +155,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.thorough
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(fields=st.dictionaries(st.text(st.characters()), VALUES))
 def test_any_fields_give_one_line_of_the_same_json_values(fields: dict[str, Any]) -> None:

@@ -76,6 +76,7 @@ def test_a_file_has_as_many_lines_as_there_were_events(tmp_path: Any) -> None:
     assert len(INJECTIONS) == len(path.read_text("utf-8").splitlines())
 
 
+@pytest.mark.thorough
 @settings(max_examples=60, deadline=None)
 @given(
     st.text(max_size=80),

@@ -50,6 +50,7 @@ def buried(key: str, levels: list[str]) -> object:
     return value
 
 
+@pytest.mark.thorough
 @settings(max_examples=250)
 @given(denied_keys(), st.lists(st.sampled_from(("", "inner", "More")), max_size=5))
 def test_a_secret_is_found_six_levels_deep_in_any_spelling(key: str, levels: list[str]) -> None:

@@ -257,6 +257,7 @@ def test_a_thousand_unknown_keys_cause_no_traffic(
             validator.validate("GET", b"/orders", shown(key, header={"kid": f"unknown-{number}"}))
 
 
+@pytest.mark.thorough
 @settings(max_examples=300)
 @given(
     st.lists(

@@ -13,6 +13,8 @@ from common.auth.gateway.signer import GatewaySigner
 from common.auth.security.audit_logger import AuditLogger
 from common.auth.security.audit_sinks import MemorySink
 
+pytestmark = pytest.mark.thorough
+
 USER = b"X-User-ID: u-ada\r\n"
 EVIL = b"X-User-ID: u-eve\r\n"
 

@@ -17,6 +17,8 @@ from pydantic import BaseModel
 from common.dynamo import DAO, Database, EntityType, Key
 from common.dynamo.wire.boto_client import build_client
 
+pytestmark = pytest.mark.thorough
+
 ROUNDS, CALLS = 7, 15
 TABLE = "speed"
 

@@ -8,6 +8,8 @@ from common.dynamo.testing import FaultPlan
 from common.dynamo.testing.bank import Bank
 from common.dynamo.testing.ledger import LedgerKit
 
+pytestmark = pytest.mark.thorough
+
 RUNS = int(os.environ.get("COMMON_TEST_BANK_RUNS", "3"))
 """Seeds to run; twenty make a night."""
 

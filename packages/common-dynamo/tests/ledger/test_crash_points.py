@@ -21,6 +21,8 @@ from common.dynamo.testing import Crash, Engine, Fault, FaultPlan
 from common.dynamo.testing.ledger import LedgerKit
 from common.entities import Asset, Order, OrderCreate, OrderType, UserCreate
 
+pytestmark = pytest.mark.thorough
+
 FAULTS_ANYWHERE = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.DROP_AFTER)
 """On a network engine: enough to see that it commits as the engine in process does; faults come before either."""
 FAULTS = (

@@ -32,6 +32,8 @@ from common.dynamo.testing.ledger import LedgerKit
 from common.dynamo.wire import Answer, Wire
 from common.dynamo.wire.embedded import EmbeddedWire
 
+pytestmark = pytest.mark.thorough
+
 RATES = replace(CHECKER_RATES, late=0.10, drop_after=0.08, duplicate=0.08)
 """A very bad day, so that three short runs meet what a mutant is blind to."""
 

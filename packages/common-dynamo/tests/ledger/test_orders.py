@@ -23,6 +23,8 @@ from common.entities import Order, OrderCreate, OrderStatus, OrderType
 from common.entities.order_states import SOURCES, can_reach
 from common.exceptions import InvalidInput
 
+pytestmark = pytest.mark.thorough
+
 S = OrderStatus
 PAST, FUTURE = datetime(2020, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)
 LIMIT_BUY = OrderCreate(asset="BTC", type=OrderType.LIMIT_BUY, quantity=Decimal("0.5"), limit_price=Decimal(100))

@@ -49,6 +49,8 @@ from common.dynamo.testing.values import N, S, const, definition, key
 from common.dynamo.wire import Answer
 from common.dynamo.wire.embedded import EmbeddedWire
 
+pytestmark = pytest.mark.thorough
+
 TABLE = "table"
 """Stands for the table's name, which is fresh for each run."""
 

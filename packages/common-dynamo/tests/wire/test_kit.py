@@ -19,6 +19,8 @@ from common.dynamo.testing.engines import start_engine
 from common.dynamo.testing.server import free_port
 from common.dynamo.testing.values import N, key
 
+pytestmark = pytest.mark.thorough
+
 PUT = Pattern("Kit.put", "PutItem")
 GET = Pattern("Kit.get", "GetItem")
 
