@@ -80,3 +80,14 @@ def test_testing_permits_low_costs() -> None:
     assert quick_passwords(cost=4).hash("word").split("$")[4] == "04"
     with pytest.raises(ConfigurationError):
         quick_passwords(cost=3)
+
+
+def test_the_default_cost_and_the_limits() -> None:
+    """Twelve unless told otherwise; ten and fifteen are still taken (ASVS appendix C)."""
+
+    def made(**options: int) -> str:
+        return repr(PasswordManager(peppers=None, allow_unpeppered=True, **options))  # type: ignore[arg-type]
+
+    assert "cost=12," in made()
+    assert "cost=10," in made(cost=10)
+    assert "cost=15," in made(cost=15)

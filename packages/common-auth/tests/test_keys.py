@@ -70,6 +70,17 @@ def test_all_states_but_revoked_verify(state: KeyState, clock: FrozenClock) -> N
     assert kid == rotated.find(kid, "EdDSA").kid
 
 
+def test_a_retired_key_ends_to_the_second(clock: FrozenClock) -> None:
+    """It verifies until ``retire_at`` and no longer."""
+    rotated = ring(key("old"), clock=clock).rotate(key("new"), overlap=HOUR)
+    clock.advance(2 * HOUR - timedelta(seconds=1))
+    assert "old" == rotated.find("old", "EdDSA").kid
+
+    clock.advance(timedelta(seconds=1))
+    with pytest.raises(UnknownKey):
+        rotated.find("old", "EdDSA")
+
+
 def test_a_token_signed_just_before_the_rotation_lives_to_its_end(clock: FrozenClock) -> None:
     """An overlap as long as the tokens live takes nobody's token away."""
     before = ring(key("old"), clock=clock)
