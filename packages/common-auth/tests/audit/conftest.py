@@ -14,7 +14,7 @@ from common.core.audit import AuditRecord, AuditType, Severity
 
 SECONDS = 10.0
 
-QUICK = SinkPolicy(timeout=0.05, failures=3, first_delay=0.005, longest_delay=0.02, flush_interval=0.005)
+QUICK = SinkPolicy(timeout=0.5, failures=3, first_delay=0.005, longest_delay=0.02, flush_interval=0.005)
 """A policy whose times pass while a test runs."""
 
 TYPES = (
