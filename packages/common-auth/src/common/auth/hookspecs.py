@@ -17,8 +17,8 @@ __all__ = ["RULES", "TOKEN_CLAIMS", "common_token_claims"]
 def common_token_claims(subject: TokenSubject) -> Mapping[str, JSONValue]:
     """Add claims to the access token that is being issued for *subject*.
 
-    When: whenever an access token is issued, never when one is validated; the implementations are collected once, at
-    start-up, and then called as plain functions. How often: once per token.
+    When: whenever an access token is issued, never when one is validated; how often: once per token. The
+    implementations are collected once, at start-up, and then called as plain functions.
 
     Returns:
         The claims. A claim of the family's own (:data:`common.auth.security.claim_sources.OWN_CLAIMS`) or of another
