@@ -38,8 +38,12 @@ from common.dynamo import (
     not_,
     size,
 )
+from common.dynamo.access import AccessPattern, Budget, select
+from common.dynamo.entity_access import uses
 from common.dynamo.exceptions import ConditionFailed, OutcomeUnknown, TransactionCanceled, Unavailable
+from common.dynamo.iam import Arns, iam_policy
 from common.dynamo.requests import GetItem, Query, WriteRequest
+from common.dynamo.table_drift import Drift
 
 
 class State(StrEnum):
@@ -179,3 +183,12 @@ def errors(error: TransactionCanceled | ConditionFailed) -> None:
     assert_type(error.unknown_attempts, int)
     retryable: type[Unavailable] = OutcomeUnknown  # type: ignore[assignment]
     assert retryable
+
+
+def access(db: Database) -> None:
+    patterns = uses(INVOICE, "get", "create")
+    assert_type(patterns, tuple[AccessPattern, ...])
+    assert_type(select(patterns, "Invoice.*")[0].budget, Budget)
+    assert_type(db.diff_tables(stream=True), tuple[Drift, ...])
+    iam_policy(patterns, Arns(region="eu-central-1", account="123456789012"), table_of=db.table_of)
+    iam_policy(patterns, "eu-central-1", table_of=db.table_of)  # type: ignore[arg-type]

@@ -6,7 +6,20 @@ from types import ModuleType
 import pytest
 
 DOORS = ["common.dynamo"]
-PUBLIC_MODULES = ["exceptions", "hookspecs", "interceptors", "requests", "testing", "wire"]
+PUBLIC_MODULES = [
+    "access",
+    "aws",
+    "entity_access",
+    "exceptions",
+    "hookspecs",
+    "iam",
+    "interceptors",
+    "requests",
+    "table_drift",
+    "table_templates",
+    "testing",
+    "wire",
+]
 
 
 @pytest.mark.parametrize("door", DOORS)

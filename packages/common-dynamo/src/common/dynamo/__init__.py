@@ -3,6 +3,9 @@
 What is here is for services and their DAOs. Other public names are in :mod:`common.dynamo.exceptions`,
 :mod:`common.dynamo.requests` (ready-made conditions, changes and requests), :mod:`common.dynamo.wire`,
 :mod:`common.dynamo.hookspecs` and :mod:`common.dynamo.interceptors` (for plugins), and :mod:`common.dynamo.testing`.
+For whoever runs a service there are :mod:`common.dynamo.access`, :mod:`common.dynamo.entity_access` and
+:mod:`common.dynamo.iam` (costs and permissions), :mod:`common.dynamo.table_drift` and
+:mod:`common.dynamo.table_templates`, and :mod:`common.dynamo.aws` (sessions of a role).
 """
 
 from common.dynamo.changes import Change
