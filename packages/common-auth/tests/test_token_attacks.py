@@ -15,7 +15,7 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jwe
@@ -24,7 +24,7 @@ from joserfc.jwk import OctKey
 import common.auth.exceptions
 from common.auth.exceptions import ConfigurationError, TokenError, TokenExpired, TokenInvalid, TokenNotYetValid, WeakKey
 from common.auth.security.jwk import base64url, public_members
-from common.auth.security.keys import KeyRing, SigningKey, VerificationKey
+from common.auth.security.keys import KeyRing, SigningKey
 from common.auth.security.token_manager import TokenManager, TokenProfile
 from common.auth.testing import AUDIENCE, ISSUER, MOMENT, access_claims, forge, token_manager
 from common.core.utils.clock import FrozenClock
@@ -102,7 +102,7 @@ def test_row_03_the_public_key_as_hmac_secret(form: str, secret: bytes) -> None:
     mac = base64url(hmac.digest(secret, signing_input.encode(), hashlib.sha256))
 
     assert "wrong_algorithm" == refused(f"{signing_input}.{mac}", RSA_KEY)
-    if form not in {"DER", "PKCS1 DER"}:
+    if "DER" not in form:
         with pytest.raises(WeakKey):
             SigningKey.from_secret(secret, kid="k1")
 
@@ -212,15 +212,7 @@ def test_row_13_compression_and_nesting(members: dict[str, Any]) -> None:
     assert "header_member_not_permitted" == refused(forge(KEY, **members))
 
 
-TWICE = [
-    '{"sub":"admin",',
-    '{"exp":1,',
-    '{"\\u0073ub":"admin",',
-    '{"aud":"users",',
-]
-
-
-@pytest.mark.parametrize("twice", TWICE)
+@pytest.mark.parametrize("twice", ['{"sub":"admin",', '{"exp":1,', '{"\\u0073ub":"admin",', '{"aud":"users",'])
 def test_row_14_claims_that_occur_twice(twice: str) -> None:
     """Also where one spelling is escaped: two readers could read two tokens."""
     claims = json.dumps(access_claims()).replace("{", twice, 1).encode()
@@ -500,9 +492,3 @@ def test_good_tokens_of_every_algorithm_are_taken() -> None:
     """The table refuses attacks, not tokens."""
     for key in (KEY, RSA_KEY, EC_KEY, HMAC_KEY, SigningKey.generate("PS256", kid="k1")):
         assert "u-1" == manager(key).validate(forge(key)).subject
-
-
-def test_a_key_on_another_curve_is_no_key_of_es256() -> None:
-    """The curve belongs to the algorithm."""
-    with pytest.raises(WeakKey):
-        VerificationKey(kid="k1", alg="ES256", material=ec.generate_private_key(ec.SECP384R1()).public_key())
