@@ -276,10 +276,10 @@ def test_a_thousand_unknown_keys_cause_no_traffic(
 )
 def test_no_header_whatsoever_raises_anything_foreign(headers: list[tuple[bytes, bytes]], mode: str) -> None:
     """Any bytes under any names are accepted or refused by an error of ours (auth X2)."""
-    keys = {"hmac": MASTERS, "assertion": RIGHT["keys"], "insecure_trust": None}[mode]
+    keys: Any = {"hmac": MASTERS, "assertion": RIGHT["keys"], "insecure_trust": None}[mode]
     validator = HeaderValidator(
         mode=TrustMode(mode), service="orders", keys=keys, roles={"trader"}, sources={"g"}, environment="test"
-    )  # type: ignore[arg-type]
+    )
     refusal: GatewayTrustError | None = None
     try:
         validator.validate("GET", b"/", headers)

@@ -106,7 +106,7 @@ def test_an_identity_changed_by_hand_convinces_nobody(fleet: Fleet, ada: Identit
         {"request_id": "0190163d-0000"},
     ):
         with pytest.raises(AssertionInvalid, match=r"widened|origin_of_another_request"):
-            fleet.hop(replace(arrived, **changes), "orders", "inventory")  # type: ignore[arg-type]
+            fleet.hop(replace(arrived, **changes), "orders", "inventory")
 
 
 def test_a_service_may_hand_on_less(fleet: Fleet, ada: Identity) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -95,7 +96,7 @@ def test_the_octets_are_those_of_the_specification() -> None:
 )
 def test_golden_vectors(ring: HmacRing, method: str, target: bytes, headers: dict[bytes, bytes], expected: str) -> None:
     """The MACs of fixed inputs, computed once by other code, never change: gateways in other languages rely on them."""
-    options = {"kid": "k1", "created": 1764000000, "nonce": "n" * 22, "audience": "orders"}
+    options: dict[str, Any] = {"kid": "k1", "created": 1764000000, "nonce": "n" * 22, "audience": "orders"}
     mac = mac_of(ring.key("k1", "orders"), method=method, target=target, headers=headers, **options)
 
     assert expected == mac.decode()
