@@ -37,7 +37,7 @@ def add_connection(parser: ArgumentParser) -> None:
     where.add_argument("--embedded", type=Path, metavar="FILE", help="the file of an embedded database, instead of AWS")
     parser.add_argument("--region", help="the AWS region; that of the environment by default")
     parser.add_argument(
-        "--timeout", type=float, default=60.0, metavar="SECONDS", help="for everything together (default: 60)"
+        "--timeout", type=float, default=120.0, metavar="SECONDS", help="for everything together (default: 120)"
     )
 
 
