@@ -76,7 +76,7 @@ def create_tables(
         if faults:
             raise ConfigurationError(
                 f"Table {definition.name!r} exists and differs: {'; '.join(faults)}. Nothing was changed; bring the table "
-                "into line, or take another name."
+                "into line, or take another name. `common dynamo tables diff` tells all differences."
             )
         _switch_ttl_on(executor, definition, deadline)
 
