@@ -15,7 +15,7 @@ import pytest
 from common.auth.exceptions import AuditUnavailable, ConfigurationError
 from common.auth.health import AuditCheck
 from common.auth.security.audit_lane import SinkPolicy, SinkState
-from common.auth.security.audit_logger import AuditLogger
+from common.auth.security.audit_logger import AuditLogger, AuditStats
 from common.auth.security.audit_sinks import MemorySink
 from common.auth.security.secrets import SecretBytes
 from common.core.audit import AuditOutcome, AuditRecord, AuditType, Severity
@@ -96,16 +96,17 @@ def test_a_failed_write_is_repeated_in_order(logging_to: Making, failing: Sinks)
 @pytest.mark.parametrize(
     "error", [OSError("disk"), SystemExit(1), KeyboardInterrupt(), RecursionError(), GeneratorExit()], ids=repr
 )
-def test_a_bad_sink_between_good_ones_harms_neither(error: BaseException, logging_to: Making, failing: Sinks) -> None:
+def test_a_bad_sink_between_good_ones_harms_neither(
+    error: BaseException, logging_to: Making, failing: Sinks, until: Until
+) -> None:
     """Whatever the second sink raises, the first and the third get every event (auth A7)."""
     first, third = MemorySink("first"), MemorySink("third")
     audit = logging_to(first, failing("second", error=error), third)
     for _ in range(10):
         audit.emit("order_placed", outcome=OK)
-    audit.flush(0.2)
 
     for sink in (first, third):
-        assert 10 == types(sink).count("order_placed")
+        until(lambda sink=sink: types(sink).count("order_placed") == 10)  # type: ignore[misc]
 
 
 def test_a_failure_carries_the_plugins_name_in_log_and_counter(
@@ -464,16 +465,21 @@ def test_the_counters_add_up(logging_to: Making, failing: Sinks, gated: Sinks, u
         audit.emit("order_flagged", outcome=OK)
     until(lambda: audit.stats().sinks[2].state is SinkState.HANGING)
     stuck.gate.set()
-    assert audit.flush(10).complete
-    until(lambda: audit.stats().depth == 0)
+    until(lambda: audit.stats().sinks[2].state is SinkState.OK)
+    until(lambda: adds_up(audit.stats()))
 
     stats = audit.stats()
-    assert (0, None, stats.stream) == (stats.depth, stats.anchor_age, audit.stream)
-    for sink in stats.sinks:
-        assert stats.emitted == sink.written + sink.lost
-    assert stats.dropped == sum(sink.lost for sink in stats.sinks) > 0
+    assert (None, audit.stream) == (stats.anchor_age, stats.stream)
     assert (0, 2, 0) == tuple(sink.failures for sink in stats.sinks)
     assert 2 == stats.failures
+    assert stats.sinks[2].lost > 0
+
+
+def adds_up(stats: AuditStats) -> bool:
+    """Tell whether each sink has got, or lost, everything that was emitted, and nothing waits."""
+    dropped = sum(sink.lost for sink in stats.sinks)
+    balanced = all(stats.emitted == sink.written + sink.lost for sink in stats.sinks)
+    return balanced and stats.dropped == dropped and stats.depth == 0
 
 
 def test_the_health_check_follows_the_sinks(logging_to: Making, failing: Sinks, until: Until) -> None:
@@ -573,7 +579,7 @@ def test_what_comes_after_the_end_is_told_to_be_lost(logging_to: Making, caplog:
 
 SCRIPT = """
 import sys
-from common.auth.security.audit_logger import AuditLogger
+from common.auth.security.audit_logger import AuditLogger, AuditStats
 from common.auth.security.audit_sinks import JsonLinesSink
 from common.core.audit import AuditOutcome
 audit = AuditLogger([JsonLinesSink(sys.argv[1])], service="orders")
@@ -592,7 +598,7 @@ def test_what_nobody_closed_is_flushed_when_the_interpreter_exits(tmp_path: Any)
 
 FORKING = """
 import os, sys
-from common.auth.security.audit_logger import AuditLogger
+from common.auth.security.audit_logger import AuditLogger, AuditStats
 from common.auth.security.audit_sinks import JsonLinesSink
 from common.core.audit import AuditOutcome
 audit = AuditLogger([JsonLinesSink(sys.argv[1] + "/audit-{pid}.jsonl")], service="orders")
