@@ -60,7 +60,7 @@ def test_sums_are_exact_or_refused(left: Decimal, right: Decimal) -> None:
         assert digits > 38 or not -130 <= exact.adjusted() <= 125
     else:
         assert Decimal(total) == exact
-        assert number.subtract(one, number.plain(-right)) == total
+        assert number.subtract(one, number.plain(right.copy_negate())) == total
 
 
 @given(st.lists(st.binary(max_size=4), max_size=30), st.binary(max_size=3))
