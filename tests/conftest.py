@@ -1,6 +1,7 @@
 """What the cross-distribution tests share: the tree, its members, wheels built once per run, and real servers."""
 
 import http.client
+import logging
 import subprocess
 import threading
 import time
@@ -8,10 +9,13 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
+
+if TYPE_CHECKING:
+    from common.dynamo.testing import Engine
 
 pytest_plugins = ["common.core.testing", "common.dynamo.testing", "common.observability.testing"]
 
@@ -111,3 +115,27 @@ def serve() -> Iterator[Callable[[Any], int]]:
     for server, thread in running:
         server.should_exit = True
         thread.join()
+
+
+@pytest.fixture(params=["embedded", "boto"])
+def each_engine(request: pytest.FixtureRequest) -> "Engine":
+    """One engine for each wire: the embedded one, and for boto's a server, where its binary is."""
+    # Imported before it is a plugin, its assertions could not be rewritten.
+    from common.dynamo.testing import Choice, Dynoxide, EmbeddedEngine, NetworkEngine
+
+    if request.param == "embedded":
+        return EmbeddedEngine(Choice("embedded", "embedded"))
+    server: Dynoxide = request.getfixturevalue("dynoxide")
+    return NetworkEngine(Choice("dynoxide", request.param), server.endpoint_url)
+
+
+@pytest.fixture
+def quiet_libraries() -> Iterator[None]:
+    """Keep from the logs what botocore writes at DEBUG: whole requests, which is what it is for."""
+    loggers = [logging.getLogger(name) for name in ("botocore", "boto3", "urllib3")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.INFO)
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)

@@ -22,7 +22,7 @@ from common.dynamo.dao import AssetBalanceDAO, AssetDAO, AssetTransactionDAO, Ba
 from common.dynamo.dao.ledger_types import LEDGER_ENTITY_TYPES
 from common.dynamo.exceptions import OutcomeUnknown, Unavailable
 from common.dynamo.requests import PutItem
-from common.dynamo.testing import Dynoxide, Engine, Fault, FaultPlan, FaultRates, FaultyWire
+from common.dynamo.testing import Engine, Fault, FaultPlan, FaultRates, FaultyWire
 from common.dynamo.testing.canaries import (
     AMOUNT,
     ASSET,
@@ -38,7 +38,6 @@ from common.dynamo.testing.canaries import (
     find_canaries,
     told_by,
 )
-from common.dynamo.testing.engines import Choice, EmbeddedEngine, NetworkEngine
 from common.entities import OrderStatus, OrderType
 from common.exceptions import CommonError
 from common.observability.health import HealthRunner, Level
@@ -48,6 +47,7 @@ AHEAD = timedelta(hours=1)
 """How far the clock of the calls goes before that of their preparations, so that what expires can be expired."""
 FAULTS = [Fault.REFUSE, Fault.THROTTLE, Fault.CONFLICT, Fault.ERROR_AFTER, Fault.DROP_AFTER]
 log = logging.getLogger("common.test")
+pytestmark = pytest.mark.usefixtures("quiet_libraries")
 
 
 def rename(change: Any, it: Any) -> None:
@@ -188,27 +188,6 @@ OPERATIONS = {name.partition(" ")[0] for name in CALLS} - {"UserDAO.require"}
 """Those with a span of their own: to require a user is to get one."""
 
 
-@pytest.fixture(params=["embedded", "boto"])
-def engine(request: pytest.FixtureRequest) -> Engine:
-    """Each wire: that of the embedded engine, and boto's to a server where its binary is."""
-    if request.param == "embedded":
-        return EmbeddedEngine(Choice("embedded", "embedded"))
-    server: Dynoxide = request.getfixturevalue("dynoxide")
-    return NetworkEngine(Choice("dynoxide", request.param), server.endpoint_url)
-
-
-@pytest.fixture(autouse=True)
-def _no_debugging_of_libraries() -> Iterator[None]:
-    """Keep from the logs what botocore writes at DEBUG: whole requests, which is what it is for."""
-    loggers = [logging.getLogger(name) for name in ("botocore", "boto3", "urllib3")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.INFO)
-    yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
-
-
 class Waiting:
     """A clock that goes on while somebody waits, and a way to wait that takes no time."""
 
@@ -248,9 +227,9 @@ class Story:
 
 
 @pytest.fixture
-def story(engine: Engine, table_name: str, faults: FaultPlan) -> Iterator[Story]:
+def story(each_engine: Engine, table_name: str, faults: FaultPlan) -> Iterator[Story]:
     """Two kits on one table of the engine: a calm one, and one whose calls meet faults."""
-    wire, waiting = engine.wire(), Waiting()
+    wire, waiting = each_engine.wire(), Waiting()
     options: dict[str, Any] = {
         "table": table_name,
         "entity_types": [SECRET, SCRAP, *LEDGER_ENTITY_TYPES],

@@ -19,7 +19,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from common.dynamo.dao.records import Profile
 from common.dynamo.entity_type import EntityType, Index, Unique, View
@@ -89,10 +89,12 @@ SECRET = EntityType(
 
 
 class Scrap(BaseModel):
-    """A model without rules."""
+    """A model whose entity type has no rules."""
 
     id: str
     text: str = CANARY
+    word: str = Field(default="word", pattern="^[a-z]+$")
+    """No canary is one."""
     count: int = 0
 
 
