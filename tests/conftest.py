@@ -95,13 +95,26 @@ def fetch() -> Callable[..., Answer]:
     return ask
 
 
+@pytest.fixture(scope="session")
+def eventually() -> Callable[[Callable[[], object]], None]:
+    """Ask again until the answer is true: some things end a moment after their answer was sent."""
+
+    def wait(question: Callable[[], object]) -> None:
+        until = time.monotonic() + 30
+        while not question():
+            assert time.monotonic() < until, "It did not come true."
+            time.sleep(0.01)
+
+    return wait
+
+
 @pytest.fixture
 def serve() -> Iterator[Callable[[Any], int]]:
     """Serve ASGI applications by uvicorn, each in a thread of its own on a free port, until the test ends."""
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
     def start(app: Any) -> int:
-        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False))
+        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         running.append((server, thread))

@@ -9,7 +9,6 @@ import os
 import secrets
 import subprocess
 import sys
-import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from common.core.utils import UlidGenerator
 from common.observability.monitoring.span_file import read_spans
 
 Fetch = Callable[..., Any]
+Eventually = Callable[[Callable[[], object]], None]
 
 PROBES = Path(__file__).parent / "probes"
 STRANGER = "stranger-plugin"
@@ -94,10 +94,11 @@ class Outcome:
 class Services:
     """Runs services of the same kind, each in a process and a folder of its own."""
 
-    def __init__(self, folder: Path, fetch: Fetch) -> None:
+    def __init__(self, folder: Path, fetch: Fetch, eventually: Eventually) -> None:
         """Keep everything below *folder*, the stranger's distribution among it."""
         self.folder = folder
         self.fetch = fetch
+        self.eventually = eventually
         self.keys = KeyRing([SigningKey.generate("EdDSA")], issuer="gateway")
         self.request_id = UlidGenerator()()
         source = (PROBES / "stranger.py").read_text(encoding="utf-8")
@@ -110,7 +111,7 @@ class Services:
         """Start a service, live an ordinary day with it, look at its health once *settled*, and let it end."""
         with self.running(name, *arguments, COMMON_PLUGINS_BLOCK=blocked) as (service, process):
             answers = list(self.everyday(service))
-            until(lambda: settled is None or settled(service))
+            self.eventually(lambda: settled is None or settled(service))
             health = {path: service.show(path) for path in ("/livez", "/readyz", "/health", "/info")}
             process.communicate(timeout=SECONDS)
         trails = {trail: service.trail(trail) for trail in ("family", "acme", "stranger")}
@@ -172,14 +173,6 @@ class Services:
         yield service.request("PUT", "/users/ada", user, number=999)
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for what is sure to come."""
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "It did not come true."
-        time.sleep(0.01)
-
-
 def broken_sinks_are_told(service: Service) -> bool:
     """Whether the trail says of every broken sink that it went down."""
     events = [record["event"] for record in service.trail("family")]
@@ -187,9 +180,9 @@ def broken_sinks_are_told(service: Service) -> bool:
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory, fetch: Fetch) -> Services:
+def services(tmp_path_factory: pytest.TempPathFactory, fetch: Fetch, eventually: Eventually) -> Services:
     """Services with the stranger's distribution installed."""
-    return Services(tmp_path_factory.mktemp("isolation"), fetch)
+    return Services(tmp_path_factory.mktemp("isolation"), fetch, eventually)
 
 
 @pytest.fixture(scope="module")
