@@ -14,6 +14,8 @@ from common.dynamo.testing.examples import COUNTER, INVOICE, NOTE, Counter, Invo
 from common.dynamo.wire import Answer, Wire
 from common.dynamo.wire.faults import Fault, FaultPlan, FaultRates
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def faulty_notes(faulty_database: Database) -> DAO[Note]:

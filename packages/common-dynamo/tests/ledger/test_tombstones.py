@@ -24,6 +24,8 @@ from common.dynamo.testing.ledger import LedgerKit
 from common.dynamo.wire import Answer
 from common.entities import OrderStatus, OrderType, TransactionStatus
 
+pytestmark = pytest.mark.thorough
+
 Send = Callable[[LedgerKit, str, str], object]
 """Sends a request that takes 60.00 of a user's cash, under an id."""
 

@@ -65,7 +65,7 @@ class Bench:
             assert expected == found
 
 
-@pytest.fixture(scope="session", params=["embedded", "dynoxide"])
+@pytest.fixture(scope="session", params=["embedded", pytest.param("dynoxide", marks=pytest.mark.thorough)])
 def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
     """The embedded wire, then one to dynoxide; both live as long as the run."""
     if request.param == "embedded":

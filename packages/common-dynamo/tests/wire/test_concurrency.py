@@ -24,6 +24,8 @@ from common.dynamo.testing.values import N, const, definition, key, path
 from common.dynamo.wire import Wire
 from common.dynamo.wire.embedded import EmbeddedWire
 
+pytestmark = pytest.mark.thorough
+
 TABLE = "bank-of-the-family"
 ACCOUNTS = 6
 START = 100

@@ -24,6 +24,8 @@ from common.dynamo.testing.values import N, const, definition, key, path
 from common.dynamo.wire import AnswerLost, Wire, WireFailure
 from common.dynamo.wire.retry import Pace, Verdict, classify
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def pair(dynoxide: Dynoxide) -> Iterator[tuple[FaultProxy, Wire]]:
