@@ -116,8 +116,6 @@ class EntityQuery(Generic[M]):
             if not low:
                 # A key is never empty, and DynamoDB refuses the empty text as a bound.
                 return rq.SortCondition("<=", {"S": high})
-            if not low:  # the whole key is open below; an empty text is no key
-                return rq.SortCondition("<=", {"S": high})
             return rq.SortCondition("between", {"S": low}, {"S": high})
         text = template.prefix(self.prefix)
         if len(self.prefix) == len(template.fields):
