@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -155,3 +156,21 @@ def test_no_service_outlives_the_command(how: signal.Signals, serving: tuple[sub
     assert 4 == len(services)
     assert code == (130 if how is signal.SIGINT else -signal.SIGKILL)
     assert not any(map(is_alive, services))
+
+
+def test_an_endpoint_that_nobody_answers_is_named_as_the_cause() -> None:
+    """Where no database answers, the exchange tells the data layer's error, not how the interpreter ended."""
+    with socket.socket() as unheard:  # bound and never listening: every connection is refused
+        unheard.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{unheard.getsockname()[1]}"
+        ended = subprocess.run(
+            [sys.executable, "-c", "from exchange.cli import main; raise SystemExit(main())", "--endpoint", endpoint],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    said = ended.stdout + ended.stderr
+    assert ended.returncode == 1
+    assert "EndpointConnectionError" in said
+    assert "Fatal Python error" not in said
