@@ -48,7 +48,12 @@ def table(*columns: str, right: Iterable[str] = ()) -> Table:
     """Return an empty table of the house's look; *right* are the columns of numbers."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        made.add_column(
+            column,
+            justify="right" if column in right else "left",
+            overflow="fold",
+            no_wrap=column in ("type", "plugin", "dist"),
+        )
     return made
 
 

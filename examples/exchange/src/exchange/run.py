@@ -59,8 +59,26 @@ def run_folder(keep: Path | None) -> Iterator[Path]:
     yield keep
 
 
+def require_engine(endpoint: str | None) -> None:
+    """Check that something answers at *endpoint* before four services try.
+
+    Raises:
+        ConfigurationError: It is no URL of a server, or nothing answers.
+    """
+    if endpoint is None:
+        return
+    try:
+        httpx.get(endpoint, timeout=3.0)
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        raise ConfigurationError(
+            f"Nothing answers at {endpoint} ({type(error).__name__}). Start a DynamoDB engine there and name it like "
+            "http://127.0.0.1:8000, or leave --endpoint out to use the embedded engine."
+        ) from error
+
+
 def serve(options: RunOptions, console: Console) -> int:
     """Keep the services up until Ctrl-C, and say where they are."""
+    require_engine(options.endpoint)
     with run_folder(options.keep) as folder, Fleet(folder, service_environments(folder, options.endpoint)) as fleet:
         fleet.start(SERVICES, {"gateway": options.port})
         fleet.wait_until_ready(START_SECONDS, lambda name: console.print(f"{name} is ready"))
@@ -75,6 +93,7 @@ def serve(options: RunOptions, console: Console) -> int:
 def run_day(options: RunOptions, console: Console) -> int:
     """Run the day and print the report; 0 if every check holds."""
     started = time.monotonic()
+    require_engine(options.endpoint)
     market = load_market()
     with run_folder(options.keep) as folder:
         environments = service_environments(folder, options.endpoint)

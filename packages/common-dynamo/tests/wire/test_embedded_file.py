@@ -340,3 +340,12 @@ def test_a_transaction_is_never_seen_in_part(tmp_path: Path) -> None:
 
     assert 1 == count(wire)
     wire.close()
+
+
+@pytest.mark.parametrize("named", ["a folder", "nul\0inside"])
+def test_what_cannot_be_a_file_is_refused_by_name(named: str, tmp_path: Path) -> None:
+    """A folder, or a text that is no path, is refused with the next step, by an error of ours."""
+    (tmp_path / "a folder").mkdir()
+
+    with pytest.raises(FileRefused, match=r"Name a file\."):
+        EmbeddedWire(str(tmp_path / named))

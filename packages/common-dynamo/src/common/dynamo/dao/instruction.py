@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from common.core.validation import normalise_user_name, request_id_is_fresh, sortable_request_id
+from common.core.validation import normalise_user_name, request_id_is_fresh, require_request_id, sortable_request_id
 from common.dynamo.dao.input_hash import HashedValue, input_hash
 from common.exceptions import FieldError, InvalidInput
 
@@ -39,6 +39,7 @@ class Instruction:
             InvalidInput: *user* is no user name, or *request_id* neither a ULID nor a UUIDv7.
         """
         name = "" if user is None else normalise_user_name(user, pointer="/user")
+        require_request_id(request_id, pointer="/request_id")
         fresh = request_id_is_fresh(request_id, at)
         return cls(name, sortable_request_id(request_id), input_hash(*asked), at, fresh)
 

@@ -45,6 +45,9 @@ def make_file(path: str) -> None:
     Raises:
         FileRefused: The folder is missing or may not be written.
     """
+    if not isinstance(path, str) or "\0" in path or os.path.isdir(path):
+        fault = "it is a folder" if isinstance(path, str) and "\0" not in path else "it is no path"
+        raise FileRefused(str(path).replace("\0", ""), fault, "Name a file")
     try:
         if 0 < _size(path) < _LEAST_BYTES:
             # SQLite would take it for an empty file.
