@@ -170,7 +170,7 @@ def test_a_hung_async_check_is_cancelled() -> None:
             raise
         return True
 
-    runner = started((CheckSpec("hung", timeout=0.05, ttl_fail=0), hang))
+    runner = started((CheckSpec("hung", timeout=0.3, ttl_fail=0), hang))
 
     async def ask_twice() -> list[dict[str, str]]:
         first = reasons(await runner.evaluate())

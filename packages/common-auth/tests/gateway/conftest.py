@@ -105,6 +105,7 @@ def _hypercorn(app: ASGIApp) -> Iterator[int]:
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
     config.errorlog = config.accesslog = None
+    config.graceful_timeout = 0.1
     loop, ended = asyncio.new_event_loop(), asyncio.Event()
     serving = serve(app, config, shutdown_trigger=ended.wait)  # type: ignore[arg-type]
     thread = threading.Thread(target=lambda: loop.run_until_complete(serving))
