@@ -122,8 +122,9 @@ class EntityType(Generic[M]):
                 An expired item is hidden from every read and condition, whether or not DynamoDB has deleted it.
             scales: Decimal places of every Decimal: field or dotted path to a number, a function of the row, or
                 :data:`~common.dynamo.ANY_SCALE`.
-            schema: Version of the stored form, stamped into every item.
-            upcast: For each older schema version, what takes its attributes to the next one.
+            schema: Version of the stored form, stamped into every item. Keep it at 1 while items of an older form
+                exist: steps of *upcast* are checked for gaps, and not yet run on read.
+            upcast: For each older schema version, what takes its attributes to the next one; not yet run.
             group: Types of one group share a table; ``Database.connect(tables=...)`` binds groups to tables.
             attributes: Field to attribute name, where they differ.
             spread: Dict fields stored as top-level attributes ``<prefix><key>``: field to prefix.
