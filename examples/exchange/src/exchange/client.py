@@ -1,7 +1,6 @@
 """A client of the exchange, as a person's app would be: it keeps its idempotency key through every retry."""
 
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,7 @@ import httpx
 
 from common.core.utils.identifiers import UlidGenerator
 
-ATTEMPTS = 4
+RETRIES = 3
 PAUSE_SECONDS = 0.05
 MONEY_PATHS = frozenset({"/deposits", "/withdrawals", "/orders"})
 
@@ -21,7 +20,6 @@ class Client:
 
     http: httpx.Client
     new_id: UlidGenerator
-    statuses: Counter[int] = field(default_factory=Counter)
     acknowledged: list[str] = field(default_factory=list)
     """Keys of the payments and orders that were answered with success."""
     token: str | None = None
@@ -46,12 +44,12 @@ class Client:
         headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
         if key is not None:
             headers["Idempotency-Key"] = key
-        for attempt in range(ATTEMPTS):
-            response = self.http.request(method, path, headers=headers, **options)
+        response = self.http.request(method, path, headers=headers, **options)
+        for retry in range(RETRIES):
             if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 break
-            time.sleep(PAUSE_SECONDS * 2**attempt)
-        self.statuses[response.status_code] += 1
+            time.sleep(PAUSE_SECONDS * 2**retry)
+            response = self.http.request(method, path, headers=headers, **options)
         if key is not None and response.is_success and method == "POST" and path in MONEY_PATHS:
             self.acknowledged.append(key)
         return response

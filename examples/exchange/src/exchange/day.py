@@ -19,6 +19,7 @@ NAMES = ("ada", "grace", "edsger", "barbara", "donald", "radia", "leslie", "fran
 PASSWORD = "correct horse battery staple {name}"  # noqa: S105 - of an invented user
 OPERATOR = "operator"
 PAYMENT = Decimal("25000.00")
+LIMIT_ORDERS = 3
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -30,8 +31,6 @@ class Trader:
 
     name: str
     client: Client
-    orders: list[str] = field(default_factory=list)
-    """Ids of the limit orders that this person placed."""
 
 
 @dataclass(slots=True)
@@ -42,8 +41,8 @@ class Day:
     market: Market
     story: Story
     random: random.Random
-    traders: int = 8
-    trades_per_day: int = 3
+    traders: int
+    trades_per_day: int
     advance: Callable[[str], None] = lambda text: None
     """Called with what has just been done, for a progress display."""
     new_id: UlidGenerator = field(default_factory=UlidGenerator)
@@ -75,7 +74,8 @@ class Day:
 
     def steps(self) -> int:
         """Return how often :attr:`advance` will be called."""
-        return 3 * (self.traders + 1) - 1 + len(self.market.days) + 12
+        registered_and_logged_in, paid_in = 2 * (self.traders + 1), self.traders
+        return registered_and_logged_in + paid_in + len(self.market.days) + LIMIT_ORDERS
 
     def close(self) -> None:
         """Close the connections."""
@@ -159,12 +159,8 @@ class Day:
     def bill(self) -> None:
         """The operator bills everybody; the invoices are an entity type of a stranger's plugin."""
         for number, trader in enumerate(self.people, start=1):
-            bill = {"username": trader.name, "email": f"{trader.name}@example.com", "number": number, "amount": "4.90"}
-            self.operator.client.post("/invoices", bill).raise_for_status()
-        again = {"username": "ada", "email": "ada@example.com", "number": 1, "amount": "4.90"}
-        self.story.expect(
-            "An invoice number that is taken", self.operator.client.post("/invoices", again), httpx.codes.CONFLICT
-        )
+            self._bill(trader, number).raise_for_status()
+        self.story.expect("An invoice number that is taken", self._bill(self.people[0], 1), httpx.codes.CONFLICT)
         billed = self.operator.client.get("/invoices").json()["items"]
         self.story.add(
             "Open invoices of Acme's plugin",
@@ -249,6 +245,10 @@ class Day:
     def _submit_planned(self, plan: tuple[Trader, ListedAsset, str, str]) -> int:
         trader, asset, type, quantity = plan
         return trader.client.post("/orders", {"asset": asset.id, "type": type, "quantity": quantity}).status_code
+
+    def _bill(self, trader: Trader, number: int) -> httpx.Response:
+        bill = {"username": trader.name, "email": f"{trader.name}@example.com", "number": number, "amount": "4.90"}
+        return self.operator.client.post("/invoices", bill)
 
     def _place(self, trader: Trader, asset: ListedAsset, limit: Decimal) -> httpx.Response:
         price = str(limit.quantize(Decimal("0.01")))

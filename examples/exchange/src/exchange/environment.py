@@ -8,8 +8,6 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from exchange.storage import TABLE
-
 BLOCKED = {"gateway": "common-dynamo"}
 """A service does not load the plugins of parts that it does not use."""
 SIGNERS = ("users", "gateway", "orders")
@@ -31,7 +29,6 @@ def service_environments(folder: Path, endpoint: str | None) -> Mapping[str, Map
         "COMMON_ENVIRONMENT": "development",
         "COMMON_SERVICE_VERSION": "1.0.0",
         "COMMON_OBS_SPAN_FILE": str(folder / "spans.jsonl"),
-        "EXCHANGE_TABLE": TABLE,
         "EXCHANGE_CURSOR_KEY": secrets.token_hex(32),
         **{f"EXCHANGE_{name.upper()}_PUBLIC_KEY": public for name, (_, public) in pairs.items()},
         **where_data_is(folder, endpoint),

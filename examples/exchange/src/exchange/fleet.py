@@ -35,9 +35,19 @@ class ServiceProcess:
     log: Path
     process: "subprocess.Popen[bytes]"
 
-    def last_lines(self, count: int = 5) -> str:
-        """Return the end of the service's log."""
-        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
+    def require_alive(self) -> None:
+        """Check that the process still runs.
+
+        Raises:
+            ServiceFailed: It has ended.
+        """
+        if (code := self.process.poll()) is not None:
+            raise self.failure(f"ended with exit code {code}")
+
+    def failure(self, what: str) -> ServiceFailed:
+        """Return the error that says *what* became of the service, with the end of its log."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
+        return ServiceFailed("\n".join([f"The {self.name} service {what}. Its log, {self.log}, ends:", *lines]))
 
 
 def bound_socket(port: int = 0) -> socket.socket:
@@ -106,12 +116,9 @@ class Fleet:
                 time.sleep(0.02)
 
     def _is_ready(self, client: httpx.Client, service: ServiceProcess, deadline: float) -> bool:
-        code = service.process.poll()
-        if code is not None or time.monotonic() > deadline:
-            what = "is not ready in time" if code is None else f"ended with exit code {code}"
-            raise ServiceFailed(
-                f"The {service.name} service {what}. Its log, {service.log}, ends:\n{service.last_lines()}"
-            )
+        service.require_alive()
+        if time.monotonic() > deadline:
+            raise service.failure("is not ready in time")
         with suppress(httpx.TransportError):
             return client.get(f"{service.url}/readyz").status_code == httpx.codes.OK
         return False
@@ -123,12 +130,11 @@ class Fleet:
             ServiceFailed: One has ended.
         """
         for service in self.services.values():
-            if (code := service.process.poll()) is not None:
-                raise ServiceFailed(f"The {service.name} service ended with exit code {code}:\n{service.last_lines()}")
+            service.require_alive()
 
     def stop(self) -> None:
-        """Ask every service to end, the gateway first, and kill what has not ended after some seconds."""
-        for service in self.services.values():
+        """Ask every service to end, the last one started first, and kill what has not ended after some seconds."""
+        for service in reversed(self.services.values()):
             service.process.terminate()
         deadline = time.monotonic() + STOP_SECONDS
         for service in self.services.values():

@@ -33,6 +33,11 @@ class Market:
     closes: Mapping[date, Mapping[str, Decimal]]
 
     @property
+    def asset_ids(self) -> tuple[str, ...]:
+        """Return the ids of the assets, in the order of the file."""
+        return tuple(asset.id for asset in self.assets)
+
+    @property
     def days(self) -> tuple[date, ...]:
         """Return the trading days, oldest first."""
         return tuple(sorted(self.closes))

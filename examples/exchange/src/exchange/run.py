@@ -194,11 +194,10 @@ class Aftermath:
         settings = Settings.from_environment(environment)
         plugins = Plugins()
         plugins.load(settings)
-        assets = [asset.id for asset in market.assets]
         trail = report.read_events(sorted(folder.glob("*.audit.jsonl")))
         users = {str(event["subject"]) for event in trail if event["type"] == "user_created"}
         with open_database(settings, plugins) as database:
-            accounts = tuple(read_account(database, user, assets) for user in sorted(users))
+            accounts = tuple(read_account(database, user, market.asset_ids) for user in sorted(users))
         return cls(
             market=market,
             story=story,
@@ -222,9 +221,8 @@ class Aftermath:
 
     def show(self, console: Console) -> None:
         """Print the report."""
-        assets = [asset.id for asset in self.market.assets]
         for part in (
-            report.portfolios(self.accounts, assets),
+            report.portfolios(self.accounts, self.market.asset_ids),
             report.orders(self.accounts),
             report.trace(self.one_order(), console.width - 4),
             report.operations(self.spans),

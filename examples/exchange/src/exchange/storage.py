@@ -21,7 +21,7 @@ def open_database(settings: Settings, plugins: Plugins) -> Database:
     cursor_keys = [section.secret("CURSOR_KEY").reveal().encode()]
     if endpoint := section.text("ENDPOINT", ""):
         database = Database.connect(
-            table=section.text("TABLE", TABLE),
+            table=TABLE,
             plugins=plugins,
             session=session_for(endpoint),
             endpoint_url=endpoint,

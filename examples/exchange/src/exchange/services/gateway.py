@@ -17,7 +17,7 @@ from common.exceptions import CommonError
 from common.observability.logging import bind
 from common.observability.monitoring.propagation import client_span
 from exchange.services.chassis import Chassis
-from exchange.services.trust import AUDIENCE, GATEWAY, ISSUER, signing_keys, verification_keys
+from exchange.services.trust import ANONYMOUS, AUDIENCE, GATEWAY, ISSUER, signing_keys, verification_keys
 
 SERVICES: Mapping[str, str] = {
     "users": "users",
@@ -35,7 +35,6 @@ SERVICES: Mapping[str, str] = {
     "portfolio": "inventory",
 }
 """Which service answers a path, by the path's first part."""
-ANONYMOUS = frozenset({("POST", "/users"), ("POST", "/sessions")})
 PASSED_ON = frozenset({b"content-type", b"accept", b"idempotency-key"})
 TIMEOUT_SECONDS = 15.0
 MAX_BODY_BYTES = 64 * 1024

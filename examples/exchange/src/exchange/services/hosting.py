@@ -2,8 +2,7 @@
 
 import logging
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable
 
 import uvicorn
 
@@ -12,14 +11,12 @@ from common.auth.security.audit_logger import AuditLogger
 from common.auth.security.audit_settings import owners_of_sinks
 from common.core import App, Plugins, Settings
 from common.observability import configure
+from common.observability.asgi import ASGIApp
 from common.observability.health import HealthApp, HealthRunner, Level, ServiceDescription, owners_of_checks
 from common.observability.logging import LoggingMiddleware
 from common.observability.monitoring.asgi import ServerSpanMiddleware
 from exchange.services.chassis import Chassis
 
-ASGIApp = Callable[
-    [MutableMapping[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]
-]
 STOP_SECONDS = 5.0
 
 

@@ -15,6 +15,8 @@ AUDIENCE = "exchange"
 """Of access tokens: the exchange as a whole."""
 GATEWAY = "gateway"
 ROLES = frozenset({"trader", "operator"})
+ANONYMOUS = (("POST", "/users"), ("POST", "/sessions"))
+"""Where nobody needs to be known: signing up and logging in."""
 CALLERS = {"inventory": ("orders",)}
 """Which services a service takes calls from, beside the gateway's."""
 
