@@ -2,10 +2,10 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from random import SystemRandom
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, cast
 
 from pydantic import BaseModel
 
@@ -14,22 +14,26 @@ from common.dynamo.entity_dao import DAO, Within
 from common.dynamo.entity_type import EntityType
 from common.dynamo.execution import DEFAULT_DEADLINE, Deadline, Executor, Operation, Pattern, Result
 from common.dynamo.first_use import TablesOnFirstUse
-from common.dynamo.hookspecs import ENTITY_TYPES, INTERCEPTORS
-from common.dynamo.interceptors import Interceptor, InterceptorChain
 from common.dynamo.locking import ForkSafeLock
+from common.dynamo.opening import (
+    DatabaseOptions,
+    choose_wire,
+    interceptor_chain,
+    registered_types,
+    tell_health_checks,
+)
 from common.dynamo.paging import Cursors
 from common.dynamo.plan import Plan
 from common.dynamo.registry import Registered, check_entity_types
 from common.dynamo.requests import Request, TableDefinition
 from common.dynamo.table_drift import Drift
 from common.dynamo.tables import create_tables, find_drift, table_definitions
-from common.dynamo.telemetry import SdkSpans, Telemetry, suppressed
+from common.dynamo.telemetry import Telemetry, suppressed
 from common.dynamo.transaction import Transaction
 from common.dynamo.wire import Wire
 from common.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from common.core.plugins import Plugins
     from common.dynamo.traffic import Traffic
     from common.dynamo.wire.faults import FaultPlan
 
@@ -40,39 +44,6 @@ T = TypeVar("T")
 
 TABLES_DEADLINE: Final = 300.0
 """Seconds that the making of tables may take."""
-
-
-class DatabaseOptions(TypedDict, total=False):
-    """What :meth:`Database.connect` and :meth:`Database.embedded` take alike."""
-
-    table: str
-    """The table of every group that *tables* does not name; ``app`` where nothing is said."""
-    tables: Mapping[str, str]
-    """Group of entity types to table."""
-    plugins: "Plugins | None"
-    """Loaded; brings entity types and interceptors, and is told of the database for its health checks."""
-    entity_types: Iterable[EntityType[Any]]
-    """The service's own, besides those of plugins."""
-    interceptors: Iterable[Interceptor]
-    """The service's own, before those of plugins."""
-    cursor_keys: Sequence[str | bytes]
-    """Secrets that sign page cursors, at least 16 bytes each: the current one, then those that still verify."""
-    deadline: float
-    """Seconds that a call may take where it does not say otherwise; 2 where nothing is said."""
-    sdk_spans: SdkSpans
-    """Which spans a call makes; see :data:`common.dynamo.telemetry.SdkSpans`."""
-    tracer_provider: Any
-    """Instead of OpenTelemetry's global one."""
-    meter_provider: Any
-    """Instead of OpenTelemetry's global one."""
-    clock: Callable[[], float]
-    """Epoch seconds; decides what has expired."""
-    monotonic: Callable[[], float]
-    """Seconds of a clock that never goes back; for deadlines."""
-    sleep: Callable[[float], None]
-    """Waits that many seconds between attempts."""
-    random: Callable[[], float]
-    """A number in [0, 1), for jitter and write ids; processes must not draw the same ones."""
 
 
 class Database:
@@ -104,7 +75,7 @@ class Database:
         self._lock = ForkSafeLock()
         self._closed = False
         plugins = options.get("plugins")
-        self._registered = _registered(options.get("entity_types", ()), plugins)
+        self._registered = registered_types(options.get("entity_types", ()), plugins)
         check_entity_types(self._registered, self._tables, self._table)
         monotonic = options.get("monotonic", time.monotonic)
         telemetry = Telemetry(
@@ -118,13 +89,13 @@ class Database:
             wire,
             telemetry,
             deadline=options.get("deadline", DEFAULT_DEADLINE),
-            interceptors=_interceptors(options.get("interceptors", ()), plugins),
+            interceptors=interceptor_chain(options.get("interceptors", ()), plugins),
             monotonic=monotonic,
             sleep=options.get("sleep", time.sleep),
             random=self._random,
         )
         if plugins is not None:
-            _tell_health_checks(plugins, self)
+            tell_health_checks(plugins, self)
 
     @classmethod
     def connect(
@@ -152,7 +123,7 @@ class Database:
             PluginLoadError: The same, where a plugin brought them.
         """
         options.setdefault("deadline", DEFAULT_DEADLINE)
-        chosen = _choose_wire(wire, session, client, endpoint_url, region, options["deadline"])
+        chosen = choose_wire(wire, session, client, endpoint_url, region, options["deadline"])
         return cls(chosen, **options)
 
     @classmethod
@@ -365,42 +336,3 @@ class Database:
 
     def __repr__(self) -> str:
         return f"<Database {self._table!r} on the {self.wire.name} wire, {len(self._registered)} entity types>"
-
-
-def _choose_wire(
-    wire: "str | Wire", session: Any, client: Any, endpoint_url: str | None, region: str | None, deadline: float
-) -> Wire:
-    if not isinstance(wire, str):
-        return wire
-    if wire not in ("auto", "boto"):
-        raise ConfigurationError(f"There is no wire {wire!r}: give 'auto', 'boto', or a Wire object.")
-    # Importing boto3 takes longer than everything else here, and an embedded database never needs it.
-    from common.dynamo.wire.boto import BotoWire
-
-    if client is not None:
-        if session is not None or endpoint_url is not None or region is not None:
-            raise ConfigurationError("A client has session, endpoint and region of its own; give it alone.")
-        return BotoWire(client)
-    return BotoWire.build(session=session, endpoint_url=endpoint_url, region=region, timeout=deadline)
-
-
-def _registered(entity_types: Iterable[EntityType[Any]], plugins: "Plugins | None") -> tuple[Registered, ...]:
-    """Return all types: the family's own, the service's, then strangers', so that of two the later is to blame."""
-    brought = () if plugins is None else plugins.contributions(ENTITY_TYPES)
-    given = [Registered(one.value, one.plugin, one.dist, one.version) for one in brought]
-    known = {id(one.entity) for one in given}
-    family = [one for one in given if one.dist == "common-dynamo"]
-    own = [Registered(entity) for entity in entity_types if id(entity) not in known]
-    return (*family, *own, *(one for one in given if one not in family))
-
-
-def _interceptors(own: Iterable[Interceptor], plugins: "Plugins | None") -> InterceptorChain:
-    return InterceptorChain((*own, *(() if plugins is None else plugins.results(INTERCEPTORS))))
-
-
-def _tell_health_checks(plugins: "Plugins", database: Database) -> None:
-    from common.dynamo.health import DatabaseCheck
-
-    for check in plugins.health_checks():
-        if isinstance(check, DatabaseCheck):
-            check.attach(database)

@@ -11,20 +11,17 @@ from common.dynamo.batches import batch_name, read_batch, write_batch
 from common.dynamo.entity_type import Index, KeyValues, View
 from common.dynamo.exceptions import (
     AlreadyExists,
-    ConditionFailed,
     NotFound,
     OutcomeUnknown,
-    UniqueViolation,
     VersionConflict,
 )
 from common.dynamo.execution import Deadline, Executor, Operation, Pattern
-from common.dynamo.locks import involved_fields
 from common.dynamo.paging import Cursors
 from common.dynamo.plan import ChangeCallback, Plan, StoredModelNeeded, Where
 from common.dynamo.queries import EntityQuery, build_query
-from common.dynamo.requests import GetItem, Item
 from common.dynamo.settlement import send_write
-from common.dynamo.writes import Write, has_expired
+from common.dynamo.stored_state import change_stored, delete_with_stored, stored_after, visible, write_with_stored
+from common.dynamo.writes import Write
 
 __all__ = ["DAO"]
 
@@ -88,7 +85,7 @@ class DAO(Generic[M]):
         request = self.plan.get(key, consistent=consistent)
         with self._operation("get", "GetItem", deadline) as operation:
             item = operation.execute(request).body.get("Item")
-            return self._visible(item, include_expired=include_expired)
+            return visible(self.plan, item, include_expired=include_expired)
 
     def require(
         self, key: KeyValues, *, consistent: bool = True, include_expired: bool = False, deadline: Within = None
@@ -100,7 +97,7 @@ class DAO(Generic[M]):
         """
         request = self.plan.get(key, consistent=consistent)
         with self._operation("require", "GetItem", deadline) as operation:
-            found = self._visible(operation.execute(request).body.get("Item"), include_expired=include_expired)
+            found = visible(self.plan, operation.execute(request).body.get("Item"), include_expired=include_expired)
             if found is None:
                 raise NotFound(f"There is no such {self.plan.entity.name}.")
             return found
@@ -109,7 +106,7 @@ class DAO(Generic[M]):
         """Return *view* of the item at *key*, or ``None``. One GetItem."""
         request = self.plan.get(key, consistent=consistent)
         with self._operation("view", "GetItem", deadline) as operation:
-            found = self._visible(operation.execute(request).body.get("Item"))
+            found = visible(self.plan, operation.execute(request).body.get("Item"))
             return None if found is None else view.read(found)
 
     def views(
@@ -118,7 +115,7 @@ class DAO(Generic[M]):
         """Return two views of the item at *key*, made of one read, so that they agree; ``None`` without an item."""
         request = self.plan.get(key, consistent=consistent)
         with self._operation("views", "GetItem", deadline) as operation:
-            found = self._visible(operation.execute(request).body.get("Item"))
+            found = visible(self.plan, operation.execute(request).body.get("Item"))
             return None if found is None else (one.read(found), other.read(found))
 
     def batch_get(
@@ -136,7 +133,7 @@ class DAO(Generic[M]):
         wanted = [self.plan.mapped.item_key(key) for key in keys]
         with self._operation("batch_get", "BatchGetItem", deadline) as operation:
             items = read_batch(operation, self.plan.table, wanted, consistent=consistent)
-            return [self._visible(item, include_expired=include_expired) for item in items]
+            return [visible(self.plan, item, include_expired=include_expired) for item in items]
 
     def query(self, index: Index | str | None = None, *, consistent: bool = False, **fields: Any) -> EntityQuery[M]:
         """Return a query by *fields*: the partition key's, then the sort key's from the left.
@@ -160,14 +157,6 @@ class DAO(Generic[M]):
             consistent=consistent,
             fields=fields,
         )
-
-    def _visible(self, item: Item | None, *, include_expired: bool = False) -> M | None:
-        if item is None:
-            return None
-        plan = self.plan
-        if plan.entity.ttl is not None and not include_expired and has_expired(plan.mapped, item, plan.clock()):
-            return None
-        return plan.mapped.decode(item)
 
     # Writes
 
@@ -207,7 +196,7 @@ class DAO(Generic[M]):
             return self.plan.put(model, replace=replace, unlocked=unlocked, old=old)
 
         with self._operation("put", "TransactWriteItems", deadline) as operation:
-            return self._with_stored(operation, model, build, must_exist=False)
+            return write_with_stored(operation, self.plan, model, build, must_exist=False)
 
     def update(
         self,
@@ -256,7 +245,7 @@ class DAO(Generic[M]):
             write = build(None)
         except StoredModelNeeded:
             with self._operation("update", "TransactWriteItems", deadline) as operation:
-                return self._with_stored(operation, target, build, must_exist=True)
+                return write_with_stored(operation, self.plan, target, build, must_exist=True)
         try:
             return self._send("update", write, deadline, token=_token_of(request_id, write) if request_id else None)
         except OutcomeUnknown as unknown:
@@ -288,12 +277,12 @@ class DAO(Generic[M]):
         with self._operation("upsert", "UpdateItem", deadline) as operation:
             while True:
                 try:
-                    return self._change(operation, key, build)
+                    return change_stored(operation, self.plan, key, build)
                 except NotFound:
                     pass
                 write = self.plan.create(default)
                 try:
-                    return self._stored(operation, write, send_write(operation, write))
+                    return stored_after(operation, self.plan, write, send_write(operation, write))
                 except AlreadyExists:
                     continue
 
@@ -331,7 +320,8 @@ class DAO(Generic[M]):
         try:
             write = build(None)
         except StoredModelNeeded:
-            self._delete_with_locks(target, build, deadline, must_exist=must_exist or where is not None)
+            with self._operation("delete", "TransactWriteItems", deadline) as operation:
+                delete_with_stored(operation, self.plan, target, build, must_exist=must_exist or where is not None)
             return
         with self._operation("delete", write.request().operation, deadline) as operation:
             send_write(operation, write)
@@ -354,70 +344,7 @@ class DAO(Generic[M]):
     def _send(self, method: str, write: Write[M], deadline: Within, *, token: str | None = None) -> M:
         sent_as = "TransactWriteItems" if token is not None or write.locks else write.main.operation
         with self._operation(method, sent_as, deadline) as operation:
-            return self._stored(operation, write, send_write(operation, write, token=token))
-
-    def _stored(self, operation: Operation, write: Write[M], item: Item | None) -> M:
-        """Return the model after *write*: as planned, as the engine told, or, after a transaction, as it is read."""
-        if write.model is not None:
-            return write.model
-        if item is None:
-            request = GetItem(table=self.plan.table, key=write.key, consistent=True)
-            item = operation.execute(request).body.get("Item")
-        if item is None:
-            raise NotFound(f"{write.operation}: it was applied, and the item has been deleted since.")
-        return self.plan.mapped.decode(item)
-
-    def _change(self, operation: Operation, target: Any, build: Callable[[M | None], Write[M]]) -> M:
-        """Send a change of an existing item; where it concerns locks, read the stored model first."""
-        try:
-            write = build(None)
-        except StoredModelNeeded:
-            return self._with_stored(operation, target, build, must_exist=True)
-        return self._stored(operation, write, send_write(operation, write))
-
-    def _with_stored(
-        self, operation: Operation, target: Any, build: Callable[[M | None], Write[M]], *, must_exist: bool
-    ) -> M:
-        """Send a write that needs the stored model for its locks: read it, and again while others change them."""
-        while True:
-            old = self._read_stored(operation, target)
-            if old is None and must_exist:
-                raise NotFound(f"There is no such {self.plan.entity.name}.")
-            try:
-                write = build(old)
-                return self._stored(operation, write, send_write(operation, write))
-            except ConditionFailed as failure:
-                if not self._has_moved(old, failure):
-                    raise
-
-    def _delete_with_locks(
-        self, target: Any, build: Callable[[M | None], Write[M]], deadline: Within, *, must_exist: bool
-    ) -> None:
-        with self._operation("delete", "TransactWriteItems", deadline) as operation:
-            while True:
-                old = self._read_stored(operation, target)
-                if old is None:
-                    if must_exist:
-                        raise NotFound(f"delete {self.plan.entity.name}: there is no such item.")
-                    return
-                try:
-                    send_write(operation, build(old))
-                    return
-                except ConditionFailed as failure:
-                    if not self._has_moved(old, failure):
-                        raise
-
-    def _read_stored(self, operation: Operation, target: Any) -> M | None:
-        return self._visible(operation.execute(self.plan.get(target)).body.get("Item"))
-
-    def _has_moved(self, old: M | None, failure: ConditionFailed) -> bool:
-        """Tell whether a write failed only because unique fields were changed by somebody else since they were read."""
-        if isinstance(failure, VersionConflict | UniqueViolation):
-            return False
-        stored = failure.stored
-        if stored is None or old is None:
-            return stored is not old
-        return any(getattr(stored, name) != getattr(old, name) for name in involved_fields(self.plan.mapped))
+            return stored_after(operation, self.plan, write, send_write(operation, write, token=token))
 
 
 def _write_id_of(request_id: str) -> Callable[[], str]:

@@ -1,0 +1,93 @@
+"""How a database is opened: its options, the choice of a wire, and what plugins bring."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from common.dynamo.entity_type import EntityType
+from common.dynamo.hookspecs import ENTITY_TYPES, INTERCEPTORS
+from common.dynamo.interceptors import Interceptor, InterceptorChain
+from common.dynamo.registry import Registered
+from common.dynamo.telemetry import SdkSpans
+from common.dynamo.wire import Wire
+from common.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from common.core.plugins import Plugins
+    from common.dynamo.database import Database
+
+__all__ = ["DatabaseOptions", "choose_wire", "interceptor_chain", "registered_types", "tell_health_checks"]
+
+
+class DatabaseOptions(TypedDict, total=False):
+    """What :meth:`Database.connect` and :meth:`Database.embedded` take alike."""
+
+    table: str
+    """The table of every group that *tables* does not name; ``app`` where nothing is said."""
+    tables: Mapping[str, str]
+    """Group of entity types to table."""
+    plugins: "Plugins | None"
+    """Loaded; brings entity types and interceptors, and is told of the database for its health checks."""
+    entity_types: Iterable[EntityType[Any]]
+    """The service's own, besides those of plugins."""
+    interceptors: Iterable[Interceptor]
+    """The service's own, before those of plugins."""
+    cursor_keys: Sequence[str | bytes]
+    """Secrets that sign page cursors, at least 16 bytes each: the current one, then those that still verify."""
+    deadline: float
+    """Seconds that a call may take where it does not say otherwise; 2 where nothing is said."""
+    sdk_spans: SdkSpans
+    """Which spans a call makes; see :data:`common.dynamo.telemetry.SdkSpans`."""
+    tracer_provider: Any
+    """Instead of OpenTelemetry's global one."""
+    meter_provider: Any
+    """Instead of OpenTelemetry's global one."""
+    clock: Callable[[], float]
+    """Epoch seconds; decides what has expired."""
+    monotonic: Callable[[], float]
+    """Seconds of a clock that never goes back; for deadlines."""
+    sleep: Callable[[float], None]
+    """Waits that many seconds between attempts."""
+    random: Callable[[], float]
+    """A number in [0, 1), for jitter and write ids; processes must not draw the same ones."""
+
+
+def choose_wire(
+    wire: "str | Wire", session: Any, client: Any, endpoint_url: str | None, region: str | None, deadline: float
+) -> Wire:
+    """Return the wire that the arguments of ``Database.connect`` ask for; see there."""
+    if not isinstance(wire, str):
+        return wire
+    if wire not in ("auto", "boto"):
+        raise ConfigurationError(f"There is no wire {wire!r}: give 'auto', 'boto', or a Wire object.")
+    # Importing boto3 takes longer than everything else here, and an embedded database never needs it.
+    from common.dynamo.wire.boto import BotoWire
+
+    if client is not None:
+        if session is not None or endpoint_url is not None or region is not None:
+            raise ConfigurationError("A client has session, endpoint and region of its own; give it alone.")
+        return BotoWire(client)
+    return BotoWire.build(session=session, endpoint_url=endpoint_url, region=region, timeout=deadline)
+
+
+def registered_types(entity_types: Iterable[EntityType[Any]], plugins: "Plugins | None") -> tuple[Registered, ...]:
+    """Return all types: the family's own, the service's, then strangers', so that of two the later is to blame."""
+    brought = () if plugins is None else plugins.contributions(ENTITY_TYPES)
+    given = [Registered(one.value, one.plugin, one.dist, one.version) for one in brought]
+    known = {id(one.entity) for one in given}
+    family = [one for one in given if one.dist == "common-dynamo"]
+    own = [Registered(entity) for entity in entity_types if id(entity) not in known]
+    return (*family, *own, *(one for one in given if one not in family))
+
+
+def interceptor_chain(own: Iterable[Interceptor], plugins: "Plugins | None") -> InterceptorChain:
+    """Return the service's own interceptors, then those of plugins."""
+    return InterceptorChain((*own, *(() if plugins is None else plugins.results(INTERCEPTORS))))
+
+
+def tell_health_checks(plugins: "Plugins", database: "Database") -> None:
+    """Hand *database* to the health checks that plugins have brought for one."""
+    from common.dynamo.health import DatabaseCheck
+
+    for check in plugins.health_checks():
+        if isinstance(check, DatabaseCheck):
+            check.attach(database)
