@@ -86,6 +86,12 @@ def _(ledger: LedgerKit) -> Call:
     return lambda: ledger.users.change_email(seen, "new@example.org", request_id=ledger.new_id())
 
 
+@course("UserDAO.close")
+def _(ledger: LedgerKit) -> Call:
+    seen = ledger.users.require(ledger.open_account())
+    return lambda: ledger.users.close(seen, request_id=ledger.new_id())
+
+
 # Cash -----------------------------------------------------------------------------------------------------------------
 
 
@@ -105,6 +111,19 @@ def _(ledger: LedgerKit) -> Call:
 def _(ledger: LedgerKit) -> Call:
     user = ledger.open_account(cash="1.00")
     return refused(lambda: ledger.balances.withdraw(user, "5.00", request_id=ledger.new_id()))
+
+
+@course("BalanceDAO.adjust")
+def _(ledger: LedgerKit) -> Call:
+    user = ledger.open_account(cash="10.00")
+    return lambda: ledger.balances.adjust(user, "-5.00", reason="booked twice", request_id=ledger.new_id())
+
+
+@course("BalanceDAO.refund")
+def _(ledger: LedgerKit) -> Call:
+    user = ledger.open_account(cash="100.00")
+    order = ledger.orders.buy(user, "BTC", "0.5", price="100.00", request_id=ledger.new_id()).entry
+    return lambda: ledger.balances.refund(order, "5.00", request_id=ledger.new_id())
 
 
 @course("BalanceDAO.get")

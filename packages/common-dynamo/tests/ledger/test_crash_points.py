@@ -87,6 +87,11 @@ def _poor(ledger: LedgerKit) -> str:
     return ledger.open_account(cash="1.00")
 
 
+def _bought(ledger: LedgerKit) -> Order:
+    user = ledger.open_account(cash="100.00")
+    return ledger.orders.buy(user, "BTC", "0.5", price="100.00", request_id=ledger.new_id()).entry
+
+
 def _newcomer(name: str) -> UserCreate:
     return UserCreate(username=name, email=f"{name}@example.org", password="horse battery")
 
@@ -114,6 +119,18 @@ OPERATIONS: dict[str, Operation] = {
     "withdraw": Operation(_rich, lambda ledger, user, id: ledger.balances.withdraw(user, "5.00", request_id=id)),
     "withdraw too much": Operation(
         _poor, lambda ledger, user, id: ledger.balances.withdraw(user, "5.00", request_id=id)
+    ),
+    "adjust": Operation(
+        _rich, lambda ledger, user, id: ledger.balances.adjust(user, "-5.00", reason="a fee", request_id=id)
+    ),
+    "adjust by too much": Operation(
+        _poor, lambda ledger, user, id: ledger.balances.adjust(user, "-5.00", reason="a fee", request_id=id)
+    ),
+    "refund": Operation(_bought, lambda ledger, order, id: ledger.balances.refund(order, "5.00", request_id=id)),
+    "close": Operation(_seen, lambda ledger, seen, id: ledger.users.close(seen, request_id=id)),
+    "close too early": Operation(
+        lambda ledger: ledger.users.require(_rich(ledger)),
+        lambda ledger, seen, id: ledger.users.close(seen, request_id=id),
     ),
     "fence": Operation(_rich, lambda ledger, user, id: ledger.balances.resolve(user, id, fence=True)),
     "buy": Operation(

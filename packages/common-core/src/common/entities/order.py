@@ -106,6 +106,8 @@ class Order(Entity):
     """What one unit was traded at; ``None`` until COMPLETED."""
     total: NonNegativeMoney | None = None
     """What was paid (buy) or received (sell) in all; ``None`` until COMPLETED."""
+    refunded: NonNegativeMoney | None = None
+    """What was given back of *total* since; ``None`` where nothing was."""
     hold: NonNegativeQuantity | None = None
     """What the order reserved: of *quote* for a buy, of *asset* for a sell; ``None`` where it reserved nothing."""
     fill: RequestId | None = None

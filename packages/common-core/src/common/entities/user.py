@@ -19,6 +19,7 @@ from common.core.validation import (
 from common.entities.model import Entity, Input
 
 FullName = Annotated[str, Field(min_length=1, max_length=100)]
+Reason = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class UserStatus(StrEnum):
@@ -114,7 +115,9 @@ class BalanceTransaction(Entity):
     amount: Money
     """The change of the posted balance, below zero where cash left; for FAILED, what was asked and not done."""
     order: RequestId | None = None
-    """The order that it pays or fills."""
+    """The order that it pays, fills or refunds."""
+    reason: Reason | None = None
+    """Of an adjustment: why the service made it."""
     posted_at: Moment
 
     @model_validator(mode="after")

@@ -23,9 +23,15 @@
             ├── AssetInactive            the asset takes no new orders
             ├── AccountClosed
             ├── AccountNotFound     404
+            ├── AccountNotEmpty          it cannot be closed while it holds something
+            ├── RefundTooLarge           .refundable
             ├── RequestIdReused          the id belongs to a request with other input
             ├── RequestFenced            the id was given up by resolve(fence=True)
             └── OrderConflict            .current, .final
+
+    ConfigurationError          500  of :mod:`common.exceptions`: the program is wrong, never the client
+    ├── InvalidExpression            a callback asks or changes what cannot be; a TypeError too
+    └── UnknownField                 a callback names a field that is not stored; an AttributeError too
 
 ``Unavailable`` and ``OutcomeUnknown`` share no base class but the root of all errors here, so that nobody retries the
 second by catching the first.
@@ -40,13 +46,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from common.dynamo.requests import Item, ItemKey
-from common.exceptions import CommonError
+from common.exceptions import CommonError, ConfigurationError
 
 if TYPE_CHECKING:
     from common.entities import OrderStatus
 
 __all__ = [
     "AccountClosed",
+    "AccountNotEmpty",
     "AccountNotFound",
     "AlreadyExists",
     "AssetInactive",
@@ -55,6 +62,7 @@ __all__ = [
     "DynamoError",
     "InsufficientFunds",
     "InvalidCursor",
+    "InvalidExpression",
     "InvalidItem",
     "LedgerRefusal",
     "NotFound",
@@ -64,12 +72,14 @@ __all__ = [
     "OutcomeUnknown",
     "PriceOutOfBounds",
     "Reason",
+    "RefundTooLarge",
     "RequestFenced",
     "RequestIdReused",
     "RequestRefused",
     "TransactionCanceled",
     "Unavailable",
     "UniqueViolation",
+    "UnknownField",
     "VersionConflict",
     "canceled_by",
 ]
@@ -334,13 +344,25 @@ class RequestRefused(DynamoError):
         """What the engine says about it. It may quote keys and values, so it is never logged nor shown."""
 
 
+class InvalidExpression(ConfigurationError, TypeError):
+    """A callback asks or changes what cannot be asked or changed, such as the truth of a condition. Nothing was sent."""
+
+    code = "invalid_expression"
+
+
+class UnknownField(ConfigurationError, AttributeError):
+    """A callback names a field that is not stored. Nothing was sent."""
+
+    code = "unknown_field"
+
+
 # The ledger -----------------------------------------------------------------------------------------------------------
 
 
 class LedgerRefusal(DynamoError):
     """The ledger says no. Nothing was applied, and under the same request id nothing ever will be.
 
-    The one no that may become a yes is an :class:`OrderConflict` that is not ``final``.
+    Two kinds of no may become a yes: an :class:`OrderConflict` that is not ``final``, and an :class:`AccountNotEmpty`.
     """
 
     code = "ledger_refusal"
@@ -405,6 +427,25 @@ class AccountNotFound(LedgerRefusal):
     code = "account_not_found"
     status = 404
     public_message = "There is no such account."
+
+
+class AccountNotEmpty(LedgerRefusal):
+    """The account still holds something, so it cannot be closed. It can be, once it is empty and no order is open."""
+
+    code = "account_not_empty"
+    public_message = "The account still holds something."
+
+
+class RefundTooLarge(LedgerRefusal):
+    """The refund is more than is left of what the order has cost."""
+
+    code = "refund_too_large"
+    public_message = "More was asked back than the order has cost."
+
+    def __init__(self, message: str = "", *, refundable: Decimal) -> None:
+        super().__init__(message)
+        self.refundable = refundable
+        """What can still be refunded, in units of the quote asset."""
 
 
 class RequestIdReused(LedgerRefusal):

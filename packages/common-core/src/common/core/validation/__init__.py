@@ -44,7 +44,13 @@ from common.core.validation.money import (
     require_scale,
     total,
 )
-from common.core.validation.names import ASSET_ID_PATTERN, USER_NAME_PATTERN, normalise_user_name, require_asset_id
+from common.core.validation.names import (
+    ASSET_ID_PATTERN,
+    USER_NAME_PATTERN,
+    normalise_user_name,
+    require_asset_id,
+    require_reason,
+)
 from common.core.validation.pydantic_errors import invalid_input, json_pointer
 from common.core.validation.request_ids import (
     REQUEST_ID_TOLERANCE,
@@ -96,6 +102,7 @@ __all__ = [
     "require_digits",
     "require_non_negative",
     "require_positive",
+    "require_reason",
     "require_request_id",
     "require_scale",
     "sortable_request_id",

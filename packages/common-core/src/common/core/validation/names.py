@@ -1,4 +1,4 @@
-"""User names and asset ids: the two names that become part of keys."""
+"""User names and asset ids, the two names that become part of keys, and the reasons that people give."""
 
 import re
 from typing import Final
@@ -9,6 +9,9 @@ USER_NAME_PATTERN: Final = re.compile("[a-z0-9._-]{3,30}")
 """A normalised user name. It is the user's identity and is never given to anybody else."""
 ASSET_ID_PATTERN: Final = re.compile("[A-Z][A-Z0-9]{1,9}")
 """An asset id, such as ``BTC``."""
+
+REASON_LENGTH: Final = 200
+"""Characters of a reason, at most."""
 
 
 def normalise_user_name(name: str, *, pointer: str = "") -> str:
@@ -32,6 +35,17 @@ def normalise_user_name(name: str, *, pointer: str = "") -> str:
         if USER_NAME_PATTERN.fullmatch(normal):
             return normal
     raise invalid("user_name", "Use 3 to 30 characters of a-z, 0-9, dot, underscore and hyphen.", pointer)
+
+
+def require_reason(reason: str, *, pointer: str = "/reason") -> str:
+    """Return *reason*, which a person has given for what they did, unchanged.
+
+    Raises:
+        InvalidInput: Not 1 to 200 printable characters, or nothing but spaces.
+    """
+    if isinstance(reason, str) and 1 <= len(reason) <= REASON_LENGTH and reason.isprintable() and reason.strip():
+        return reason
+    raise invalid("reason", f"Say why, in 1 to {REASON_LENGTH} printable characters.", pointer)
 
 
 def require_asset_id(asset: str, *, pointer: str = "") -> str:

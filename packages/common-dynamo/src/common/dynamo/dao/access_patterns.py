@@ -60,12 +60,28 @@ _USERS: Final = (
         also=[get(PROFILE)],
         wcu=6,
     ),
+    _row(
+        "UserDAO.close",
+        get(ACCOUNT),
+        transact(update(ACCOUNT), delete(EMAIL), update(PROFILE)),
+        also=[get(PROFILE)],
+        rcu=1,
+        wcu=6,
+    ),
 )
 
 _CASH: Final = (
     _row("BalanceDAO.deposit", transact(update(ACCOUNT), put(ENTRY)), also=[put(ENTRY), get(ENTRY)], wcu=4),
     _row("BalanceDAO.withdraw", transact(update(ACCOUNT), put(ENTRY)), also=[get(ENTRY)], wcu=4),
     _row("BalanceDAO.withdraw", transact(update(ACCOUNT), put(ENTRY)), put(ENTRY), case="refused", wcu=1),
+    _row("BalanceDAO.adjust", transact(update(ACCOUNT), put(ENTRY)), also=[put(ENTRY), get(ENTRY)], wcu=4),
+    _row(
+        "BalanceDAO.refund",
+        transact(update(ACCOUNT), update(ORDER), put(ENTRY)),
+        also=[get(ENTRY)],
+        wcu=6,
+        indexes=1,
+    ),
     _row("BalanceDAO.get", get(ACCOUNT), rcu=1),
     _row("BalanceDAO.entry", get(ENTRY), rcu=1),
     _row("BalanceDAO.resolve", get(ENTRY), rcu=1),

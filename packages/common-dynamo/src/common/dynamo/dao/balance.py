@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from common.core.utils import first_ulid, last_ulid
-from common.core.validation import normalise_user_name, require_scale
+from common.core.validation import normalise_user_name, require_reason, require_scale
 from common.dynamo.dao.access_patterns import named
 from common.dynamo.dao.accounts import read_account
 from common.dynamo.dao.instruction import Instruction
@@ -16,6 +16,7 @@ from common.dynamo.dao.ledger_types import ENTRY
 from common.dynamo.dao.outcomes import Applied, Resolution
 from common.dynamo.dao.postings import CASH, Posting
 from common.dynamo.dao.records import JournalEntry
+from common.dynamo.dao.refunds import Refund, submit_refund
 from common.dynamo.dao.refusals import Refused, tombstone_of
 from common.dynamo.dao.submission import Submission, claim, submit
 from common.dynamo.dao.timing import DeadlineLike
@@ -23,7 +24,8 @@ from common.dynamo.dao.views import balance, balance_transaction
 from common.dynamo.execution import Pattern
 from common.dynamo.paging import Page
 from common.dynamo.requests import Item, PutItem
-from common.entities import USD, Balance, BalanceTransaction, QuoteAsset, TransactionType
+from common.entities import USD, Balance, BalanceTransaction, Order, QuoteAsset, TransactionType
+from common.exceptions import FieldError, InvalidAmount
 
 if TYPE_CHECKING:
     from common.dynamo.database import Database
@@ -32,10 +34,14 @@ __all__ = ["BalanceDAO"]
 
 _DEPOSIT: Final = named("BalanceDAO.deposit")
 _WITHDRAW: Final = named("BalanceDAO.withdraw")
+_ADJUST: Final = named("BalanceDAO.adjust")
+_REFUND: Final = named("BalanceDAO.refund")
 _GET: Final = named("BalanceDAO.get")
 _ENTRY: Final = named("BalanceDAO.entry")
 _RESOLVE: Final = named("BalanceDAO.resolve")
 _HISTORY: Final = named("BalanceDAO.history")
+
+_ADJUSTED: Final = TransactionType.SYSTEM_ADJUSTMENT
 
 
 class BalanceDAO:
@@ -92,6 +98,71 @@ class BalanceDAO:
             InsufficientFunds: The balance is lower than *amount*. A repeat is told the same, whatever the balance then.
         """
         return self._move(_WITHDRAW, TransactionType.WITHDRAW, user, amount, request_id, deadline)
+
+    def adjust(
+        self,
+        user: str,
+        amount: Decimal | int | str,
+        *,
+        reason: str,
+        request_id: str,
+        deadline: DeadlineLike | None = None,
+    ) -> Applied[BalanceTransaction]:
+        """Correct the user's balance by *amount*, once per *request_id*: an entry of its own, SYSTEM_ADJUSTMENT.
+
+        Entries never change, so a mistake is put right by another one. Same units, round trips and errors as
+        :meth:`deposit`; taking away more than there is is refused as by :meth:`withdraw`.
+
+        Args:
+            user: Owner of the balance.
+            amount: In units of cash, not zero: above zero gives, below zero takes.
+            reason: Why, 1 to 200 characters; it is kept in the entry, for the next reader of the journal.
+            request_id: The idempotency key.
+            deadline: Seconds for all attempts together, 2 by default.
+
+        Raises:
+            InvalidInput: *amount* is zero, or *reason* is missing or too long.
+            InsufficientFunds: The balance is lower than what is taken.
+        """
+        change = require_scale(amount, self._cash.scale, positive=False, pointer="/amount")
+        if not change:
+            message = "An adjustment by nothing is none. Give what to add, or below zero what to take."
+            raise InvalidAmount(errors=(FieldError("/amount", "amount_zero", message),))
+        why = require_reason(reason)
+        instruction = self._ledger.instruct(user, request_id, _ADJUSTED.value, change, why)
+        with self._ledger.operation(_ADJUST, request_id, deadline) as op:
+            return submit(op, self._submission(instruction, _ADJUSTED, change, reason=why))
+
+    def refund(
+        self,
+        order: Order,
+        amount: Decimal | int | str,
+        *,
+        request_id: str,
+        deadline: DeadlineLike | None = None,
+    ) -> Applied[BalanceTransaction]:
+        """Give back part, or all, of what a completed buy has cost, once per *request_id*: an entry ORDER_REFUND.
+
+        One ``TransactWriteItems`` call on the account, the order and the journal: 1 round trip, 6 write units and 1 on
+        an index. The order counts what was given back (``Order.refunded``), so all refunds together never exceed its
+        total, however many ask at once.
+
+        Args:
+            order: Completed, as any read returned it.
+            amount: In units of the order's quote asset, above zero.
+            request_id: The idempotency key.
+            deadline: Seconds for all attempts together, 2 by default.
+
+        Raises:
+            InvalidInput: *order* is no completed buy, or differs from the stored one.
+            RefundTooLarge: Less than *amount* is left of the order's total. Nothing was written.
+            NotFound: There is no such order. Nothing was written.
+            AccountNotFound, AccountClosed, RequestIdReused, RequestFenced: Nothing was written.
+        """
+        back = require_scale(amount, self._cash.scale, pointer="/amount")
+        refund = Refund.of(self._ledger, order, back, request_id)
+        with self._ledger.operation(_REFUND, request_id, deadline) as op:
+            return submit_refund(op, refund, self._cash)
 
     def get(self, user: str, *, deadline: DeadlineLike | None = None) -> Balance:
         """Return the user's balance: 1 read unit, 1 round trip, consistent.
@@ -189,7 +260,7 @@ class BalanceDAO:
             return submit(op, self._submission(instruction, kind, change))
 
     def _submission(
-        self, instruction: Instruction, kind: TransactionType, change: Decimal
+        self, instruction: Instruction, kind: TransactionType, change: Decimal, *, reason: str | None = None
     ) -> Submission[BalanceTransaction]:
         ledger, posting = self._ledger, Posting.of([(CASH, change)])
         entry = JournalEntry(
@@ -199,6 +270,7 @@ class BalanceDAO:
             input=instruction.input,
             posted_at=instruction.at,
             cash=change,
+            reason=reason,
         )
 
         def tombstone(refused: Refused) -> PutItem:

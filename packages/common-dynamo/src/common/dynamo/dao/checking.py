@@ -9,7 +9,7 @@ from common.core.validation import exact_arithmetic, normalise_user_name
 from common.dynamo.dao.ledger_types import ACCOUNT, ENTRY, ORDER
 from common.dynamo.dao.records import Account, JournalEntry, StoredOrder
 from common.dynamo.exceptions import AccountNotFound, Unavailable
-from common.entities import OrderSide, OrderStatus
+from common.entities import OrderSide, OrderStatus, TransactionType
 from common.entities.order_states import HOLDING
 
 if TYPE_CHECKING:
@@ -110,15 +110,22 @@ def _differences(what: str, found: Amounts, where: str, expected: Amounts) -> It
             yield Discrepancy(f"{what} of {asset} differs from {where}", one, other)
 
 
+def _is_refund(entry: JournalEntry) -> bool:
+    return entry.kind is TransactionType.ORDER_REFUND
+
+
 def _unmatched(entries: Iterable[JournalEntry], orders: Iterable[StoredOrder]) -> Iterator[Discrepancy]:
     """Match completed orders with traded entries, one to one, by order id."""
     filled = {order.id: order for order in orders if order.status is OrderStatus.COMPLETED}
     traded = {entry.order: entry for entry in entries if entry.asset is not None}
+    refunds = _sum((entry.order, entry.cash) for entry in entries if entry.order and entry.cash and _is_refund(entry))
     for order_id in sorted(filled.keys() - traded.keys()):
         yield Discrepancy(f"completed order {order_id} has no journal entry")
     for entry_id in sorted(traded[order].id for order in traded.keys() - filled.keys()):
         yield Discrepancy(f"journal entry {entry_id} has no completed order")
     for order_id in sorted(filled.keys() & traded.keys()):
         order, entry = filled[order_id], traded[order_id]
+        if order.refunded != refunds.get(order_id):
+            yield Discrepancy(f"order {order_id} and its refunds differ", order.refunded, refunds.get(order_id))
         if entry.id != (order.fill or order.id) or abs(entry.cash or Decimal(0)) != order.total:
             yield Discrepancy(f"order {order_id} and its journal entry differ", order.total, entry.cash)

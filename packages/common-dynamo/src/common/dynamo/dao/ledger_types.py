@@ -137,6 +137,7 @@ ORDER: Final = EntityType(
         "price_bound": ANY_SCALE,
         "price": ANY_SCALE,
         "total": _quote_scale,
+        "refunded": _quote_scale,
         "hold": _hold_scale,
         "figure": ANY_SCALE,
     },

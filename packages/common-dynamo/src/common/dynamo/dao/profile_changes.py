@@ -36,9 +36,9 @@ from common.dynamo.requests import (
     UpdateItem,
 )
 from common.entities import UserStatus
-from common.exceptions import FieldError, InvalidInput
+from common.exceptions import CommonError, FieldError, InvalidInput
 
-__all__ = ["ProfileChange", "change_profile", "move_email"]
+__all__ = ["ProfileChange", "change_profile", "judge", "move_email", "recall", "release_email"]
 
 _OWNER: Final = Path(("u",))
 _HASH: Final = Path(("hash",))
@@ -56,6 +56,8 @@ class ProfileChange:
     """Fields of the profile, checked; ``None`` removes one."""
     password_hash: str | None = field(default=None, repr=False)
     """What the hasher made; ``None`` leaves the stored one."""
+    forgets_password: bool = False
+    """Whether the stored hash is removed."""
 
     def update(self, *, returns_new: bool) -> UpdateItem:
         """Return the write: only where nobody has changed the profile since it was seen."""
@@ -64,6 +66,7 @@ class ProfileChange:
             (PROFILE.path(name), PROFILE.constant(name, value)) for name, value in facts.items() if value is not None
         ]
         gone = tuple(PROFILE.path(name) for name, value in facts.items() if value is None)
+        gone += (_HASH,) if self.forgets_password else ()
         password: list[tuple[Path, SetValue]] = []
         if self.password_hash is not None:
             password.append((_HASH, Constant({"S": self.password_hash})))
@@ -102,11 +105,11 @@ def change_profile(op: Operation, change: ProfileChange) -> Applied[Profile]:
         InvalidInput: The id is stale and was never used.
     """
     if not change.instruction.is_fresh:
-        return _recall(op, change, stale_request_id())
+        return recall(op, change, stale_request_id())
     try:
         op.execute(change.update(returns_new=False))
     except ConditionFailed as refused:
-        return _judge(change, refused.stored, refused.unknown_attempts)
+        return judge(change, refused.stored, refused.unknown_attempts)
     return Applied(change.after, replayed=False)
 
 
@@ -121,9 +124,9 @@ def move_email(op: Operation, change: ProfileChange, email: str) -> Applied[Prof
     """
     if email == change.seen.email:
         message = "The email address is the user's already."
-        return _recall(op, change, InvalidInput(errors=(FieldError("/email", "email_unchanged", message),)))
+        return recall(op, change, InvalidInput(errors=(FieldError("/email", "email_unchanged", message),)))
     if not change.instruction.is_fresh:
-        return _recall(op, change, stale_request_id())
+        return recall(op, change, stale_request_id())
     try:
         op.execute(_moving(change, email))
     except TransactionCanceled as refused:
@@ -132,24 +135,26 @@ def move_email(op: Operation, change: ProfileChange, email: str) -> Applied[Prof
 
 
 def _moving(change: ProfileChange, email: str) -> TransactWriteItems:
-    user = change.seen.username
-    owner: AttributeValue = {"S": user}
-    lock = EmailLock(email=email, user=user, request=change.instruction.id)
+    lock = EmailLock(email=email, user=change.seen.username, request=change.instruction.id)
     return transaction(
         claim(change.table, EMAIL.encode(lock)),
-        DeleteItem(
-            table=change.table,
-            key=EMAIL.item_key(change.seen.email),
-            condition=Compare("=", _OWNER, Constant(owner)),
-        ),
+        release_email(change),
         change.update(returns_new=False),
+    )
+
+
+def release_email(change: ProfileChange) -> DeleteItem:
+    """Return the delete of the lock on the address that the user had, where it is theirs."""
+    owner: AttributeValue = {"S": change.seen.username}
+    return DeleteItem(
+        table=change.table, key=EMAIL.item_key(change.seen.email), condition=Compare("=", _OWNER, Constant(owner))
     )
 
 
 def _examine(change: ProfileChange, refused: TransactionCanceled) -> Applied[Profile]:
     taken, released, profile = refused.reasons
     if profile.code == CHECK_FAILED:
-        return _judge(change, profile.item, refused.unknown_attempts)
+        return judge(change, profile.item, refused.unknown_attempts)
     if taken.code == CHECK_FAILED:
         raise UniqueViolation("The email address belongs to another user.", field="email")
     if released.code == CHECK_FAILED:
@@ -158,15 +163,16 @@ def _examine(change: ProfileChange, refused: TransactionCanceled) -> Applied[Pro
     raise refused
 
 
-def _recall(op: Operation, change: ProfileChange, otherwise: InvalidInput) -> Applied[Profile]:
+def recall(op: Operation, change: ProfileChange, otherwise: CommonError) -> Applied[Profile]:
     """Return the profile where *change* has been made before: 1 read unit, 1 round trip; else raise *otherwise*."""
     item = read_item(op, change.table, PROFILE.item_key(change.seen.username))
     if item is None or input_of(change.instruction.id, item) is None:
         raise otherwise
-    return _judge(change, item, 0)
+    return judge(change, item, 0)
 
 
-def _judge(change: ProfileChange, item: Item | None, unknown_attempts: int) -> Applied[Profile]:
+def judge(change: ProfileChange, item: Item | None, unknown_attempts: int) -> Applied[Profile]:
+    """Say what a refused change means by the profile that stands there. Same errors as :func:`change_profile`."""
     if item is None:
         raise NotFound("The user does not exist.")
     stored = PROFILE.decode(item)

@@ -110,6 +110,8 @@ class JournalEntry(Record):
     """Of a tombstone: what there was, or the least value of an order."""
     short: str | None = None
     """Of a tombstone for lack of funds: the asset that lacked; *scale* is its scale unless it is cash."""
+    reason: str | None = None
+    """Of an adjustment: why the service made it."""
 
 
 class StoredOrder(Record):
@@ -132,6 +134,8 @@ class StoredOrder(Record):
     price_bound: Decimal | None = None
     price: Decimal | None = None
     total: Decimal | None = None
+    refunded: Decimal | None = None
+    """What was given back of *total*; below or equal to it by the condition of every refund."""
     hold: Decimal | None = None
     fill: str | None = None
     expires_at: datetime | None = None

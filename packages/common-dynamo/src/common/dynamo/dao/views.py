@@ -69,6 +69,7 @@ def balance_transaction(entry: JournalEntry, cash: QuoteAsset) -> BalanceTransac
         asset=cash.id,
         amount=_fit(amount or _ZERO, cash.scale, "entry", "cash"),
         order=entry.order,
+        reason=entry.reason,
         posted_at=entry.posted_at,
     )
 
@@ -110,6 +111,7 @@ def order_of(stored: StoredOrder) -> Order:
         price_bound=_price_or_none(stored.price_bound, stored.quote_scale),
         price=_price_or_none(stored.price, stored.quote_scale),
         total=stored.total,
+        refunded=stored.refunded,
         hold=stored.hold,
         fill=stored.fill,
         expires_at=stored.expires_at,
