@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from common.dynamo.keys import Key
 from common.dynamo.mapping import Mapped, compile_mapping
 from common.dynamo.requests import AttributeValue, Constant, Item, ItemKey, Path
+from common.dynamo.schema_versions import Upcast
 from common.dynamo.value_codec import Scale
 from common.exceptions import ConfigurationError, InvalidInput
 
@@ -33,9 +34,6 @@ V = TypeVar("V")
 KeyValues: TypeAlias = Any
 """What names one item: the values of the key's fields in template order as a tuple (a bare value where there is one
 field), a mapping from field to value, or a model of the entity type."""
-
-Upcast: TypeAlias = Callable[[dict[str, AttributeValue]], dict[str, AttributeValue]]
-"""Takes the attributes of an item of one schema version to those of the next."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +120,11 @@ class EntityType(Generic[M]):
                 An expired item is hidden from every read and condition, whether or not DynamoDB has deleted it.
             scales: Decimal places of every Decimal: field or dotted path to a number, a function of the row, or
                 :data:`~common.dynamo.ANY_SCALE`.
-            schema: Version of the stored form, stamped into every item. Keep it at 1 while items of an older form
-                exist: steps of *upcast* are checked for gaps, and not yet run on read.
-            upcast: For each older schema version, what takes its attributes to the next one; not yet run.
+            schema: Version of the stored form, from 1, stamped into every item as ``_s``. Count it up with every change
+                that older items do not fit; those of newer programs are read by the fields known here.
+            upcast: For each older schema version, the step that takes an item's attributes to the next one; see
+                :data:`~common.dynamo.schema_versions.Upcast`. Older items pass them on every read, and a write keeps
+                the result.
             group: Types of one group share a table; ``Database.connect(tables=...)`` binds groups to tables.
             attributes: Field to attribute name, where they differ.
             spread: Dict fields stored as top-level attributes ``<prefix><key>``: field to prefix.

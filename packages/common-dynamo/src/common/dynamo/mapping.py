@@ -11,6 +11,7 @@ from common.dynamo.exceptions import InvalidItem
 from common.dynamo.keys import PARTITION_LIMIT, SORT_LIMIT, BoundTemplate, Key
 from common.dynamo.layout import EXPIRY, PARTITION, SCHEMA, SORT, TYPE, index_attributes, is_reserved
 from common.dynamo.requests import AttributeValue, Item, ItemKey, Path
+from common.dynamo.schema_versions import SchemaVersions
 from common.dynamo.value_codec import ValueCodec
 from common.exceptions import ConfigurationError, FieldError, InvalidInput
 
@@ -60,6 +61,8 @@ class Mapped(Generic[M]):
     """Attribute name to field; spread fields are apart."""
     lock_keys: Mapping[str, BoundKey]
     """Unique field to the key of its locks, where a template gives it."""
+    versions: SchemaVersions
+    """The schema of the type, and the steps to it from older ones."""
 
     # Keys
 
@@ -130,13 +133,47 @@ class Mapped(Generic[M]):
             raise InvalidInput(message, errors=[FieldError(f"/{misfit.field}", "invalid_value", message)]) from None
 
     def decode(self, item: Item) -> M:
-        """Return the model in *item*; raises ``InvalidItem``."""
-        if item.get(TYPE) != self.stamps[TYPE]:
+        """Return the model in *item*, which passes the upcast steps first where it is older; raises ``InvalidItem``."""
+        stamps = self.stamps
+        if item.get(TYPE) != stamps[TYPE]:
             raise self._foreign(item)
+        if item.get(SCHEMA) != stamps[SCHEMA] and self.is_outdated(item):
+            return self._decode_outdated(item)
         try:
             return self.codec.decode(item)
         except Misfit as misfit:
             raise self._invalid(item, misfit) from None
+
+    def _decode_outdated(self, item: Item) -> M:
+        form = self.upcast(item)
+        try:
+            model = self.codec.decode(form)
+        except Misfit as misfit:
+            raise self._invalid(form, misfit, f", after the upcast steps from schema {self.schema_of(item)},") from None
+        if self.key.attributes(vars(model)) != _primary(item):
+            raise InvalidItem(
+                f"The upcast steps of {self.entity.name} change the primary key ({self.entity.key.text}) of an item of "
+                f"schema {self.schema_of(item)}. A key never changes: leave its fields, or copy such items to new ones.",
+                entity=self.entity.name,
+                key=_primary(item),
+            )
+        return model
+
+    def schema_of(self, item: Item) -> int:
+        """Return the schema that *item* was written in, 1 where it carries none; raises ``InvalidItem``."""
+        return self.versions.of(item)
+
+    def is_outdated(self, item: Item) -> bool:
+        """Tell whether *item*, of this type, is of an older schema than the type; raises ``InvalidItem``."""
+        return self.versions.is_older(item)
+
+    def upcast(self, item: Item) -> Item:
+        """Return *item* in the form of the type's schema: a copy, or *item* itself where it is not outdated.
+
+        Raises:
+            InvalidItem: A step failed, or returned what is no item.
+        """
+        return self.versions.upcast(item)
 
     def _foreign(self, item: Item) -> InvalidItem:
         found = item.get(TYPE, {}).get("S")
@@ -149,10 +186,10 @@ class Mapped(Generic[M]):
             key=_primary(item),
         )
 
-    def _invalid(self, item: Item, misfit: Misfit) -> InvalidItem:
+    def _invalid(self, item: Item, misfit: Misfit, when: str = "") -> InvalidItem:
         stored = f"is stored as {misfit.stored_type}" if misfit.stored_type else "is absent"
         return InvalidItem(
-            f"A stored {self.entity.name} ({self.entity.key.text}) does not fit its model: "
+            f"A stored {self.entity.name} ({self.entity.key.text}){when} does not fit its model: "
             f"{misfit.field or 'the item'} {stored}; {misfit.wanted}. Repair the item or add an upcast step.",
             entity=self.entity.name,
             field=misfit.field,
@@ -236,7 +273,16 @@ def compile_mapping(entity: "EntityType[M]") -> "tuple[Mapped[M], tuple[str, ...
     lock_keys = {
         unique.field: _bind(unique.key, (PARTITION, SORT), kinds, faults) for unique in entity.unique if unique.key
     }
-    return Mapped(entity, codec, key, indexes, stamps, field_of, lock_keys), tuple(faults)
+    counter = codec.plans.get(entity.version or "")
+    versions = SchemaVersions(
+        entity.name,
+        entity.schema,
+        entity.upcast,
+        template=entity.key.text,
+        attributes=frozenset(field_of),
+        version=None if counter is None else counter.attribute,
+    )
+    return Mapped(entity, codec, key, indexes, stamps, field_of, lock_keys, versions), tuple(faults)
 
 
 def _bind(key: Key, names: tuple[str, str], kinds: Mapping[str, type], faults: list[str]) -> BoundKey:
