@@ -8,6 +8,8 @@ For whoever runs a service there are :mod:`common.dynamo.access`, :mod:`common.d
 :mod:`common.dynamo.table_templates`, and :mod:`common.dynamo.aws` (sessions of a role).
 """
 
+from common.dynamo.budget_control import budget
+from common.dynamo.budgets import Budget
 from common.dynamo.changes import Change
 from common.dynamo.cost import Cost, metered
 from common.dynamo.database import Database
@@ -27,6 +29,7 @@ from common.dynamo.writes import Write
 __all__ = [
     "ANY_SCALE",
     "DAO",
+    "Budget",
     "Call",
     "Change",
     "Cost",
@@ -48,6 +51,7 @@ __all__ = [
     "Write",
     "begins_with",
     "between",
+    "budget",
     "contains",
     "exists",
     "is_in",

@@ -23,7 +23,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any, Final, Self
 
-from common.dynamo.cost import Cost
+from common.dynamo.budgets import Budget
 from common.dynamo.entity_type import EntityType, Index, Unique
 from common.dynamo.execution import Pattern
 from common.dynamo.keys import Template
@@ -109,23 +109,6 @@ class Trip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """What one call may cost, in capacity units and round trips; items stay within 1 KB."""
-
-    rcu: float = 0.0
-    wcu: float = 0.0
-    """On tables alone."""
-    indexes: float = 0.0
-    """Write units on indexes, beside :attr:`wcu`."""
-    trips: int = 1
-
-    def admits(self, cost: Cost) -> bool:
-        """Tell whether *cost* stays within the budget."""
-        written = self.wcu + self.indexes
-        return cost.rcu <= self.rcu and cost.wcu <= written and cost.trips <= self.trips
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessPattern:
     """One named way of calling the database, in one of the courses that it can take."""
 
@@ -159,7 +142,7 @@ class AccessPattern:
 
     @property
     def budget(self) -> Budget:
-        """What one call may cost."""
+        """What one call costs at most, while items stay within 1 KB."""
         return Budget(rcu=self.rcu, wcu=self.wcu, indexes=self.indexes, trips=len(self.trips))
 
     @property

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from random import SystemRandom
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, cast, get_args
 
 from pydantic import BaseModel
 
@@ -18,11 +18,13 @@ from common.dynamo.locking import ForkSafeLock
 from common.dynamo.opening import (
     DatabaseOptions,
     choose_wire,
+    budget_control,
     interceptor_chain,
     registered_types,
     tell_health_checks,
 )
 from common.dynamo.paging import Cursors
+from common.dynamo.option_checks import check_default_deadline, check_options, check_place
 from common.dynamo.plan import Plan
 from common.dynamo.registry import Registered, check_entity_types
 from common.dynamo.requests import Request, TableDefinition
@@ -65,6 +67,7 @@ class Database:
     def __init__(self, wire: Wire, **options: Unpack[DatabaseOptions]) -> None:
         """Use *wire*; :meth:`connect` and :meth:`embedded` choose one."""
         self.clock = options.get("clock", time.time)
+        check_options(options)
         """Epoch seconds."""
         self._table = options.get("table", "app")
         self._tables = dict(options.get("tables", {}))
@@ -91,6 +94,7 @@ class Database:
             deadline=options.get("deadline", DEFAULT_DEADLINE),
             interceptors=interceptor_chain(options.get("interceptors", ()), plugins),
             monotonic=monotonic,
+            budgets=budget_control(options, lambda: self._registered, monotonic),
             sleep=options.get("sleep", time.sleep),
             random=self._random,
         )
@@ -124,6 +128,7 @@ class Database:
         """
         options.setdefault("deadline", DEFAULT_DEADLINE)
         chosen = choose_wire(wire, session, client, endpoint_url, region, options["deadline"])
+        check_default_deadline(options["deadline"])
         return cls(chosen, **options)
 
     @classmethod
@@ -147,6 +152,8 @@ class Database:
             ConfigurationError: Entity types cannot live together, or the file is damaged, foreign or too new.
         """
         from common.dynamo.wire.embedded import EmbeddedWire
+        check_place(path, fast=fast, faults=faults)
+        check_options(options)
 
         names = ("clock", "sleep", "random")
         given = {name: options[name] for name in names if name in options}  # type: ignore[literal-required]

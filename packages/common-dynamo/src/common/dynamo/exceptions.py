@@ -12,7 +12,7 @@
         ├── TransactionCanceled     409  .failures, in the caller's order
         ├── InvalidItem             500  stored data does not fit its model; .field, .stored_type
         ├── InvalidCursor           400  a cursor that is not ours, or belongs to another query
-        ├── BudgetExceeded          503  an access pattern cost more than it may
+        ├── BudgetExceeded          503  more than a budget allows; nothing was applied; .pattern, .overruns
         ├── Unavailable             503  certainly not applied; repeat the call
         ├── OutcomeUnknown          503  may have been applied, or still may; repeat with the same request id
         ├── RequestRefused          500  the engine refused the request as such: validation, access denied, no table
@@ -49,6 +49,7 @@ from common.dynamo.requests import Item, ItemKey
 from common.exceptions import CommonError, ConfigurationError
 
 if TYPE_CHECKING:
+    from common.dynamo.budgets import Overrun
     from common.entities import OrderStatus
 
 __all__ = [
@@ -293,10 +294,25 @@ class InvalidCursor(DynamoError):
 
 
 class BudgetExceeded(DynamoError):
-    """An access pattern cost more than it may."""
+    """A call would cost, or as a read has cost, more than a budget allows. It has sent no write, so nothing was applied.
+
+    Where it repeats a write whose outcome was unknown, that is still unknown.
+    """
 
     code = "budget_exceeded"
     status = 503
+    public_message = "The request would cost too much. Nothing was changed."
+
+    def __init__(
+        self, message: str = "", *, pattern: str = "", scope: str = "", overruns: "Sequence[Overrun]" = ()
+    ) -> None:
+        super().__init__(message)
+        self.pattern = pattern
+        """The access pattern that was stopped."""
+        self.scope = scope
+        """Whose budget it was: ``pattern``, or ``request`` of a :func:`~common.dynamo.budget` block."""
+        self.overruns = tuple(overruns)
+        """Each limit that did not suffice."""
 
 
 class Unavailable(DynamoError):

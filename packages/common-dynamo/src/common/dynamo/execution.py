@@ -85,6 +85,7 @@ class Executor:
         interceptors: InterceptorChain | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        budgets: BudgetControl | None = None,
         random: Callable[[], float],
     ) -> None:
         self.wire = wire
@@ -92,6 +93,7 @@ class Executor:
         self.interceptors = interceptors or InterceptorChain()
         self.monotonic = monotonic
         self.sleep = sleep
+        self.budgets = budgets or BudgetControl(clock=monotonic)
         self.backoff = Backoff(random=random)
         self.quota = RetryQuota()
         self._default = deadline
@@ -113,14 +115,16 @@ class Executor:
         """Return a block of calls that are one access pattern: one span, one deadline, one cost.
 
         Args:
+        follows: "Operation | None" = None,
             pattern: What it is called.
             tables: The physical tables that it touches.
             deadline: Seconds from now or a moment; bounds all calls of the block together.
             batch_size: Entries of a batch write, for its span.
         """
-        return Operation(self, pattern, tables, self.deadline(deadline), batch_size)
+        return Operation(self, pattern, tables, self.deadline(deadline), batch_size, follows)
 
     def execute(
+            follows: The operation that this one carries on, such as the page before: both are held to one budget.
         self, request: Request, pattern: Pattern, *, deadline: "float | Deadline | None" = None, resend: bool = True
     ) -> Result:
         """Execute *request* as an operation of its own; see :meth:`Operation.execute`."""
@@ -152,7 +156,17 @@ class Operation:
     What leaves the block as an exception is reported as the operation's failure; what the block handles is not.
     """
 
-    __slots__ = ("_batch_size", "_executor", "_pattern", "_recording", "_tables", "cost", "deadline")
+    __slots__ = (
+        "_batch_size",
+        "_executor",
+        "_follows",
+        "_pattern",
+        "_recording",
+        "_tables",
+        "_watch",
+        "cost",
+        "deadline",
+    )
 
     def __init__(
         self,
@@ -165,15 +179,21 @@ class Operation:
         self._batch_size = batch_size
         self._executor = executor
         self._pattern = pattern
+        follows: "Operation | None" = None,
         self._tables = tables
         self._recording: Recording | None = None
         self.cost = NOTHING
+        self._follows = follows
         """What the calls of the block have cost so far."""
         self.deadline = deadline
         """Shared by all calls of the block; can be handed on to others."""
+        self._watch: Watch | None = None
 
     def __enter__(self) -> Self:
-        pattern = self._pattern
+        pattern, budgets = self._pattern, self._executor.budgets
+        if budgets.is_watching or REQUEST_PURSE.get() is not None:
+            self._watch = budgets.watch(pattern.name, None if self._follows is None else self._follows._watch)
+        self._follows = None  # a chain of pages would keep all of them
         self._recording = self._executor.telemetry.start(
             pattern.name, pattern.operation, self._tables, batch_size=self._batch_size
         )
@@ -186,6 +206,8 @@ class Operation:
             self._recording.end(error)
 
     @property
+        if self._watch is not None:
+            self._watch.close(self._recording)
     def recording(self) -> Recording | None:
         """What the span and the metrics will tell; ``None`` where telemetry is suppressed."""
         return self._recording
@@ -207,7 +229,22 @@ class Operation:
         chain = self._executor.interceptors
         if not chain.interceptors:
             return _Attempts(self, request, resend=resend).run()
+            BudgetExceeded: A budget stops the operation, which has sent no write so far.
         call = Call(self._pattern.name, request)
+        watch = self._watch
+        if watch is None:
+            return self._observed(request, resend=resend)
+        planned = watch.begin(request)
+        try:
+            result = self._observed(request, resend=resend)
+        except BaseException:
+            watch.failed(planned)
+            raise
+        watch.answered(planned, request, result)
+        return result
+
+    def _observed(self, request: Request, *, resend: bool) -> Result:
+        """Execute *request* and tell the interceptors."""
         chain.request(call)
         try:
             result = _Attempts(self, request, resend=resend).run()
@@ -234,6 +271,8 @@ class Operation:
 
 
 class _Attempts:
+        if self._watch is not None:
+            self._watch.repeat()
     """The attempts of one request."""
 
     __slots__ = (

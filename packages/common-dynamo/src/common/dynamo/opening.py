@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from common.core.plugins import Plugins
     from common.dynamo.database import Database
 
-__all__ = ["DatabaseOptions", "choose_wire", "interceptor_chain", "registered_types", "tell_health_checks"]
+__all__ = [
+    "DatabaseOptions",
+    "budget_control",
+    "choose_wire",
+    "interceptor_chain",
+    "registered_types",
+    "tell_health_checks",
+]
 
 
 class DatabaseOptions(TypedDict, total=False):
@@ -36,6 +43,11 @@ class DatabaseOptions(TypedDict, total=False):
     deadline: float
     """Seconds that a call may take where it does not say otherwise; 2 where nothing is said."""
     sdk_spans: SdkSpans
+    budgets: BudgetTable
+    """What a call of each access pattern may cost, by its name, where ``*`` stands for anything; ``"declared"`` for what
+    the tables of access patterns say. See :class:`common.dynamo.Budget`."""
+    budget_mode: BudgetMode
+    """``warn``, as where nothing is said, or ``raise``: for budgets that do not say."""
     """Which spans a call makes; see :data:`common.dynamo.telemetry.SdkSpans`."""
     tracer_provider: Any
     """Instead of OpenTelemetry's global one."""
@@ -62,6 +74,8 @@ def choose_wire(
     # Importing boto3 takes longer than everything else here, and an embedded database never needs it.
     from common.dynamo.wire.boto import BotoWire
 
+        if not callable(getattr(wire, "send", None)):
+            raise ConfigurationError(f"wire must be 'auto', 'boto', or a Wire object, not {type(wire).__name__}.")
     if client is not None:
         if session is not None or endpoint_url is not None or region is not None:
             raise ConfigurationError("A client has session, endpoint and region of its own; give it alone.")

@@ -175,9 +175,10 @@ class EntityQuery(Generic[M]):
         start: ItemKey | None = None
         index = 0
         while True:
-            with self.executor.operation(self.pattern, self.plan.table) as operation:
+            with self.executor.operation(self.pattern, self.plan.table, follows=before) as operation:
                 if operation.recording is not None:
                     operation.recording.page_index = index
+        before: Operation | None = None
                 body = operation.execute(self.request(start=start)).body
                 models = [self.plan.mapped.decode(item) for item in body.get("Items", ()) if self._is_wanted(item)]
             yield from models
@@ -189,6 +190,7 @@ class EntityQuery(Generic[M]):
     def _is_wanted(self, item: Item) -> bool:
         mapped = self.plan.mapped
         if item.get(TYPE) != mapped.stamps[TYPE]:
+            before = operation
             return False
         return self.shows_expired or not has_expired(mapped, item, self.plan.clock())
 

@@ -7,7 +7,7 @@ Without an SDK every instrument is a no-op. Tracer and instruments may be obtain
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +18,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import metrics, trace
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
 
+from common.dynamo.budgets import Overrun
 from common.dynamo.cost import NOTHING, Cost
 from common.dynamo.exceptions import OutcomeUnknown, RequestRefused, Unavailable
 from common.dynamo.requests import Query, Request, Scan
@@ -68,6 +69,11 @@ class _Static:
     writes: Mapping[str, str | int]
     counters: Mapping[str, str | int]
     tables: tuple[str, ...]
+
+    @property
+    def named(self) -> dict[str, str | int]:
+        """The table, where it is one, and the access pattern."""
+        return {key: self.start[key] for key in ("db.collection.name", "db.query.summary") if key in self.start}
 
 
 class Telemetry:
@@ -194,6 +200,9 @@ class _Instruments:
         self.unprocessed = meter.create_counter(f"{own}unprocessed_items", "{item}", "Batch entries sent again.")
         self.pages = meter.create_counter(f"{own}pages", "{page}", "Pages of reads that took more than one.")
         self.unknown = meter.create_counter(f"{own}unknown_outcomes", "{operation}", "Writes that may or may not be.")
+        self.overruns = meter.create_counter(
+            f"{own}budget.overruns", "{operation}", "Operations that went over a limit of a budget."
+        )
         self.cancellations = meter.create_counter(
             f"{own}transaction.cancellations", "{item}", "Items that a transaction was cancelled for."
         )
@@ -257,6 +266,20 @@ class Recording:
         """Note a call that failed for good, after *retries* further attempts."""
         self._called(request, retries)
 
+    def over_budget(self, scope: str, overruns: Iterable[Overrun]) -> None:
+        """Write down which limits of a budget did not suffice: an event of the span, and the metric.
+
+        Args:
+            scope: Whose budget it is: ``pattern`` or ``request``.
+            overruns: One per limit.
+        """
+        for overrun in overruns:
+            which = {"common.dynamo.budget.scope": scope, "common.dynamo.budget.dimension": overrun.dimension}
+            amounts = {"common.dynamo.budget.spent": overrun.spent, "common.dynamo.budget.limit": overrun.limit}
+            if self._recording:
+                self._span.add_event("common.dynamo.budget.exceeded", {**which, **amounts})
+            self._telemetry.instruments.overruns.add(1, {**self._static.named, **which})
+
     def _called(self, request: Request, retries: int) -> None:
         if self._first is None:
             self._first = request
@@ -312,10 +335,7 @@ class Recording:
         if self._pages > 1:
             instruments.pages.add(self._pages, static.counters)
         for code in self._canceled:
-            named = {
-                key: static.start[key] for key in ("db.collection.name", "db.query.summary") if key in static.start
-            }
-            instruments.cancellations.add(1, {**named, "common.dynamo.cancellation.code": code})
+            instruments.cancellations.add(1, {**static.named, "common.dynamo.cancellation.code": code})
 
     def _describe(self, failure: Mapping[str, str]) -> None:
         attributes: dict[str, Any] = dict(failure)
