@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
+from common.dynamo.arguments import require_flag, require_iterable, require_kind, require_text
 from common.dynamo.batches import batch_name, read_batch, write_batch
 from common.dynamo.entity_type import Index, KeyValues, View
 from common.dynamo.exceptions import (
@@ -22,6 +23,7 @@ from common.dynamo.queries import EntityQuery, build_query
 from common.dynamo.settlement import send_write
 from common.dynamo.stored_state import change_stored, delete_with_stored, stored_after, visible, write_with_stored
 from common.dynamo.writes import Write
+from common.exceptions import ConfigurationError, InvalidInput
 
 __all__ = ["DAO"]
 
@@ -82,6 +84,7 @@ class DAO(Generic[M]):
             include_expired: Also gives an expired item that DynamoDB has not deleted yet.
             deadline: Bounds all attempts together.
         """
+        require_flag("include_expired", include_expired)
         request = self.plan.get(key, consistent=consistent)
         with self._operation("get", "GetItem", deadline) as operation:
             item = operation.execute(request).body.get("Item")
@@ -95,6 +98,7 @@ class DAO(Generic[M]):
         Raises:
             NotFound: There is no such item.
         """
+        require_flag("include_expired", include_expired)
         request = self.plan.get(key, consistent=consistent)
         with self._operation("require", "GetItem", deadline) as operation:
             found = visible(self.plan, operation.execute(request).body.get("Item"), include_expired=include_expired)
@@ -104,6 +108,7 @@ class DAO(Generic[M]):
 
     def view(self, key: KeyValues, view: View[M, V], *, consistent: bool = True, deadline: Within = None) -> V | None:
         """Return *view* of the item at *key*, or ``None``. One GetItem."""
+        self._require_view("view", view)
         request = self.plan.get(key, consistent=consistent)
         with self._operation("view", "GetItem", deadline) as operation:
             found = visible(self.plan, operation.execute(request).body.get("Item"))
@@ -113,6 +118,8 @@ class DAO(Generic[M]):
         self, key: KeyValues, one: View[M, V], other: View[M, W], *, consistent: bool = True, deadline: Within = None
     ) -> tuple[V, W] | None:
         """Return two views of the item at *key*, made of one read, so that they agree; ``None`` without an item."""
+        self._require_view("one", one)
+        self._require_view("other", other)
         request = self.plan.get(key, consistent=consistent)
         with self._operation("views", "GetItem", deadline) as operation:
             found = visible(self.plan, operation.execute(request).body.get("Item"))
@@ -130,7 +137,9 @@ class DAO(Generic[M]):
 
         Any number of keys; equal ones are read once. One BatchGetItem per 100, repeated while keys stay unprocessed.
         """
-        wanted = [self.plan.mapped.item_key(key) for key in keys]
+        require_flag("consistent", consistent)
+        require_flag("include_expired", include_expired)
+        wanted = [self.plan.mapped.item_key(key) for key in require_iterable("keys", keys, "keys")]
         with self._operation("batch_get", "BatchGetItem", deadline) as operation:
             items = read_batch(operation, self.plan.table, wanted, consistent=consistent)
             return [visible(self.plan, item, include_expired=include_expired) for item in items]
@@ -233,6 +242,8 @@ class DAO(Generic[M]):
             UniqueViolation: Another item owns the value of a unique field.
             ConfigurationError: A version, or a part of an index key, is missing.
         """
+        if request_id is not None:
+            require_text("request_id", request_id)
         once = request_id is not None
         plan = self.plan if request_id is None else replace(self.plan, new_write_id=_write_id_of(request_id))
 
@@ -274,6 +285,7 @@ class DAO(Generic[M]):
         def build(old: M | None) -> Write[M]:
             return self.plan.update(key, change, where=where, unlocked=unlocked, old=old)
 
+        self._require_default(key, default)
         with self._operation("upsert", "UpdateItem", deadline) as operation:
             while True:
                 try:
@@ -335,9 +347,35 @@ class DAO(Generic[M]):
         Raises:
             OutcomeUnknown: Something was unprocessed at the deadline; the rest is applied. Repeat the batch.
         """
+        writes = self._own_writes(writes)
         size = len(writes) if len(writes) != 1 else None
         with self._operation("batch_write", batch_name(writes), deadline, batch_size=size) as operation:
             return write_batch(operation, writes)
+
+    # What cannot be meant
+
+    def _require_view(self, name: str, view: object) -> None:
+        of = require_kind(name, view, View).of
+        if of is not self.plan.entity:
+            raise ConfigurationError(
+                f"{name} is made of {of.name!r}, and this DAO reads {self.plan.entity.name!r}: give a View of the same type."
+            )
+
+    def _require_default(self, key: KeyValues, default: M) -> None:
+        """Refuse, before the change is sent, a default that could not be stored, or not at *key*."""
+        if self.plan.create(default).key != self.plan.mapped.item_key(key):
+            raise InvalidInput(f"default is stored at another key than the {self.plan.entity.name} that is asked for.")
+
+    def _own_writes(self, writes: Iterable[Write[M]]) -> Sequence[Write[M]]:
+        own = tuple(require_iterable("writes", writes, "writes"))
+        for write in own:
+            made = require_kind("writes", write, Write, "Make it by the plan of this DAO, such as dao.plan.put(model).")
+            if made.mapped is not self.plan.mapped or made.main.table != self.plan.table:
+                raise ConfigurationError(
+                    f"writes has a write of another DAO ({made.operation}): send each kind by its own, or use a transaction."
+                )
+            made.request()
+        return own
 
     # Sending
 

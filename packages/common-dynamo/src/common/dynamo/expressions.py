@@ -17,7 +17,9 @@ from decimal import Decimal
 from typing import Any, NoReturn, TypeVar, cast
 
 from common.dynamo import requests as rq
+from common.dynamo.arguments import require_callback, require_iterable, require_text
 from common.dynamo.codec import refusal
+from common.dynamo.exceptions import InvalidExpression, UnknownField
 from common.dynamo.value_codec import SCALARS, ValueCodec
 from common.exceptions import InvalidInput
 
@@ -54,6 +56,8 @@ class RecordedCondition:
     def __or__(self, other: Any) -> "RecordedCondition":
         return RecordedCondition(rq.Or((*_parts(rq.Or, self.tree), *_parts(rq.Or, condition_of(other)))))
 
+    __rand__, __ror__ = __and__, __or__
+
     def __invert__(self) -> "RecordedCondition":
         return RecordedCondition(rq.Not(self.tree))
 
@@ -66,7 +70,7 @@ def _parts(kind: type[rq.And] | type[rq.Or], tree: rq.Condition) -> tuple[rq.Con
 
 
 def _refuse_truth() -> NoReturn:
-    raise TypeError(
+    raise InvalidExpression(
         "A condition has no truth value here; only the engine evaluates it. Write & for 'and', | for 'or' (each side in "
         "parentheses), not_(...) for 'not', between(...) for a chained comparison, is_in(...) or contains(...) for 'in'."
     )
@@ -91,16 +95,20 @@ class RecordedValue:
         fields = self._codec.fields
         if name not in fields:
             known = ", ".join(sorted(fields)) or "none"
-            raise AttributeError(f"{self._name} has no stored field {name!r}; it has: {known}.")
+            raise UnknownField(f"{self._name} has no stored field {name!r}; it has: {known}.")
         return RecordedValue(self._inside(name), fields[name], f"{self._name}.{name}")
 
     def __getitem__(self, part: str | int) -> "RecordedValue":
         member = self._codec.member
         if member is None or not self._codec.tags & {"L", "M"}:
-            raise TypeError(f"{self._name} has no members.")
+            raise InvalidExpression(f"{self._name} has no members.")
         wanted = int if "L" in self._codec.tags else str
         if not isinstance(part, wanted) or isinstance(part, bool) or (isinstance(part, int) and part < 0):
-            raise TypeError(f"A member of {self._name} is named by {wanted.__name__}, from 0 where it is a number.")
+            raise InvalidExpression(
+                f"A member of {self._name} is named by {wanted.__name__}, from 0 where it is a number."
+            )
+        if isinstance(part, str):
+            require_text(f"The name of a member of {self._name}", part)
         return RecordedValue(self._inside(part), member, f"a member of {self._name}")
 
     def _inside(self, part: str | int) -> rq.Path:
@@ -126,16 +134,17 @@ class RecordedValue:
     def __ge__(self, other: object) -> Any:
         return self._compare(">=", other)
 
-    __hash__ = None  # type: ignore[assignment]  # equality records a condition
+    def __hash__(self) -> int:
+        _refuse_truth()  # equality records a condition, so nothing can be found by it
 
     def _compare(self, op: rq.Comparator, other: object) -> RecordedCondition:
         if op not in ("=", "<>") and not self._codec.tags <= _ORDERED:
-            raise TypeError(f"{self._name} has no order; only texts, numbers and bytes do.")
+            raise InvalidExpression(f"{self._name} has no order; only texts, numbers and bytes do.")
         return RecordedCondition(rq.Compare(op, _operand(self), operand_for(self, other)))
 
     def _is_none(self) -> RecordedCondition:
         if not self._codec.nullable:
-            raise TypeError(f"{self._name} is never None, so nothing can be asked about that.")
+            raise InvalidExpression(f"{self._name} is never None, so nothing can be asked about that.")
         path = path_of(self)
         return RecordedCondition(rq.Or((rq.NotExists(path), rq.HasType(path, "NULL"))))
 
@@ -149,7 +158,7 @@ class RecordedValue:
 
     def _arithmetic(self, kind: type[rq.Plus] | type[rq.Minus], other: object) -> "RecordedValue":
         if self._codec.tags - {"N", "NULL"}:
-            raise TypeError(f"{self._name} is no number.")
+            raise InvalidExpression(f"{self._name} is no number.")
         return RecordedValue(kind(set_value(self), set_value_for(self, other)), self._codec, self._name)
 
     # Truth
@@ -170,7 +179,19 @@ class RecordedValue:
         _refuse_truth()
 
     def __iter__(self) -> NoReturn:
-        raise TypeError(f"{self._name} is only recorded here, so it cannot be walked over.")
+        raise InvalidExpression(f"{self._name} is only recorded here, so it cannot be walked over.")
+
+    # What Python would compute from the stand-in itself
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise InvalidExpression(
+            f"{self._name} is only recorded here and has no value yet. A change can add to a number and subtract from it "
+            "(it.count + 1), size(...) asks for a length; compute everything else before, from the model as it was read."
+        )
+
+    __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _refuse
+    __radd__ = __rsub__ = __pow__ = __rpow__ = __neg__ = __abs__ = __round__ = _refuse
+    __len__ = __int__ = __float__ = __str__ = __format__ = _refuse
 
     def __repr__(self) -> str:
         return f"<recorded {self._name}>"
@@ -183,17 +204,17 @@ def path_of(value: object) -> rq.Path:
     """Return where a recorded field is stored.
 
     Raises:
-        TypeError: *value* is no field of the item.
+        InvalidExpression: *value* is no field of the item.
     """
     if not isinstance(value, RecordedValue) or not isinstance(value._at, rq.Path):
-        raise TypeError("Give a field of the item, such as it.total.")
+        raise InvalidExpression("Give a field of the item, such as it.total.")
     return value._at
 
 
 def codec_of(value: object) -> ValueCodec:
-    """Return the codec of a recorded value; raises ``TypeError`` for anything else."""
+    """Return the codec of a recorded value; raises ``InvalidExpression`` for anything else."""
     if not isinstance(value, RecordedValue):
-        raise TypeError("Give a field of the item, such as it.total.")
+        raise InvalidExpression("Give a field of the item, such as it.total.")
     return value._codec
 
 
@@ -206,7 +227,7 @@ def condition_of(value: object) -> rq.Condition:
     """Return the tree of what a ``where=`` callback returned, or of a ready-made tree.
 
     Raises:
-        TypeError: It is neither a condition nor a bool field.
+        InvalidExpression: It is neither a condition nor a bool field.
     """
     if isinstance(value, RecordedCondition):
         return value.tree
@@ -214,13 +235,15 @@ def condition_of(value: object) -> rq.Condition:
         return rq.Compare("=", _operand(value), rq.Constant({"BOOL": True}))
     if isinstance(value, rq.Condition):
         return value
-    raise TypeError(f"A condition is made of fields of the item; the callback returned {type(value).__name__}.")
+    raise InvalidExpression(
+        f"A condition is made of fields of the item, such as it.total > 0; the callback returned {type(value).__name__}."
+    )
 
 
 def _operand(value: RecordedValue) -> rq.Operand:
     if isinstance(value._at, rq.Path | rq.Size):
         return value._at
-    raise TypeError(f"Arithmetic on {value._name} belongs into a change; conditions compare stored values.")
+    raise InvalidExpression(f"Arithmetic on {value._name} belongs into a change; conditions compare stored values.")
 
 
 def operand_for(field: object, other: object) -> rq.Operand:
@@ -251,7 +274,7 @@ def exact(codec: ValueCodec, value: object) -> object:
 def set_value(value: RecordedValue) -> rq.SetValue:
     """Return a recorded value as the right side of a SET."""
     if isinstance(value._at, rq.Size | rq.Constant):
-        raise TypeError(f"The size of {value._name} cannot be stored; only conditions may ask for it.")
+        raise InvalidExpression(f"The size of {value._name} cannot be stored; only conditions may ask for it.")
     return value._at
 
 
@@ -293,7 +316,7 @@ def contains(field: Iterable[T], member: T) -> bool:
 def between(field: T, low: T, high: T) -> bool:
     """Return the condition that *field* lies from *low* to *high*, both included."""
     if not codec_of(field).tags <= _ORDERED:
-        raise TypeError(f"{name_of(field)} has no order; only texts, numbers and bytes do.")
+        raise InvalidExpression(f"{name_of(field)} has no order; only texts, numbers and bytes do.")
     value = cast("RecordedValue", field)
     return _as_bool(rq.Between(_operand(value), operand_for(value, low), operand_for(value, high)))
 
@@ -304,7 +327,7 @@ def is_in(field: T, options: Iterable[T]) -> bool:
     Raises:
         InvalidInput: There are no options, or more than 100.
     """
-    operands = tuple(operand_for(field, option) for option in options)
+    operands = tuple(operand_for(field, option) for option in require_iterable("options", options, "values"))
     if not 1 <= len(operands) <= 100:
         raise InvalidInput(f"is_in takes 1 to 100 options; {len(operands)} were given.")
     return _as_bool(rq.In(_operand(cast("RecordedValue", field)), operands))
@@ -326,11 +349,13 @@ def record_condition(recorder: object, where: rq.Condition | Callable[[Any], boo
     """Return the tree of *where*: a ready-made one, or what the callback makes of *recorder*.
 
     Raises:
-        TypeError: The callback used ``and``, ``or``, ``not``, ``in`` or a chained comparison, or returned no condition.
-        AttributeError: The model has no such field.
+        InvalidExpression: The callback used ``and``, ``or``, ``not``, ``in`` or a chained comparison, or returned no condition.
+        UnknownField: The model has no such field.
         InvalidInput: A value does not fit its field.
     """
-    return condition_of(where(recorder) if callable(where) else where)
+    if isinstance(where, rq.Condition | RecordedCondition):
+        return condition_of(where)
+    return condition_of(require_callback("where", where, "(it) -> condition, or a ready-made condition")(recorder))
 
 
 def all_of(conditions: Sequence[rq.Condition | None]) -> rq.Condition | None:

@@ -47,6 +47,8 @@ class Cursors:
         Raises:
             ConfigurationError: A key is shorter than 16 bytes.
         """
+        if not isinstance(keys, list | tuple) or not all(isinstance(key, str | bytes) for key in keys):
+            raise ConfigurationError("cursor_keys must be a list of secrets, texts or bytes: the current one first.")
         self._keys = tuple(key.encode() if isinstance(key, str) else key for key in keys)
         if any(len(key) < _LEAST_KEY_BYTES for key in self._keys):
             raise ConfigurationError(f"A cursor key is shorter than {_LEAST_KEY_BYTES} bytes; give random ones.")

@@ -15,10 +15,11 @@ from typing import Any, Final, Self, TypeVar
 
 from pydantic import BaseModel
 
+from common.dynamo.arguments import require_kind, require_seconds
 from common.dynamo.cost import NOTHING, Cost
 from common.dynamo.entity_dao import DAO, Within
 from common.dynamo.entity_type import KeyValues
-from common.dynamo.execution import Executor, Pattern, tables_of
+from common.dynamo.execution import Deadline, Executor, Pattern, tables_of
 from common.dynamo.layout import PARTITION, SORT
 from common.dynamo.plan import ChangeCallback, Plan, Where
 from common.dynamo.requests import Constant, PutItem, TransactPart, TransactWriteItems, UpdateItem
@@ -52,6 +53,10 @@ class Transaction:
         deadline: Within = None,
         pattern: Pattern | None = None,
     ) -> None:
+        if deadline is not None and not isinstance(deadline, Deadline):
+            require_seconds("deadline", deadline)
+        if pattern is not None:
+            require_kind("pattern", pattern, Pattern)
         self._executor = executor
         self._write_id = new_write_id()
         self._deadline = deadline
@@ -148,9 +153,19 @@ class Transaction:
             part: A request value with its own condition.
             operation: What it is called in errors.
         """
+        if not isinstance(part, TransactPart):
+            raise ConfigurationError(
+                f"part must be a PutItem, UpdateItem, DeleteItem or ConditionCheck, not {type(part).__name__}."
+            )
+        require_kind("operation", operation, str)
         self._add(RawWrite(part, operation or part.operation))
 
     def _plan(self, dao: DAO[M]) -> Plan[M]:
+        require_kind("dao", dao, DAO, "Give a DAO of this database: db.dao(ENTITY).")
+        if dao._executor is not self._executor:
+            raise ConfigurationError(
+                f"dao belongs to another database: take the one of this transaction's database for {dao.plan.entity.name}."
+            )
         return replace(dao.plan, new_write_id=lambda: self._write_id)
 
     def _add(self, write: Write[Any] | RawWrite) -> None:
