@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, cast, get_a
 
 from pydantic import BaseModel
 
+from common.dynamo.change_feed import ChangePage, keep_changes, read_changes
 from common.dynamo.cost import unmetered
 from common.dynamo.entity_dao import DAO, Within
 from common.dynamo.entity_type import EntityType
@@ -77,6 +78,7 @@ class Database:
         self._shared: dict[type, Any] = {}
         self._lock = ForkSafeLock()
         self._closed = False
+        self._stream = False
         plugins = options.get("plugins")
         self._registered = registered_types(options.get("entity_types", ()), plugins)
         check_entity_types(self._registered, self._tables, self._table)
@@ -138,6 +140,7 @@ class Database:
         *,
         fast: bool = False,
         faults: "FaultPlan | None" = None,
+        stream: bool = False,
         **options: Unpack[DatabaseOptions],
     ) -> "Database":
         """Open a database in this process, on SQLite: no AWS, no server. Tables are made on first use.
@@ -146,6 +149,8 @@ class Database:
             path: A file, shared by processes and kept; ``None`` for memory.
             fast: Answers before the disk has the write; a crash of the machine may take back the latest ones.
             faults: Which calls meet which faults, for tests.
+            stream: Keep the changes of the tables for 24 hours, to be read by :meth:`changes`. In a file whose tables have
+                kept none so far, they do from now on.
             options: See :class:`DatabaseOptions`. A cursor key is made up where none is given.
 
         Raises:
@@ -161,6 +166,7 @@ class Database:
         options.setdefault("cursor_keys", (os.urandom(32),))
         wire = TablesOnFirstUse(embedded, lambda: database._prepare())
         database = cls(wire, **options)
+        database._stream = stream
         return database
 
     # Access
@@ -268,7 +274,12 @@ class Database:
             RequestRefused: The engine refused, such as for lack of permission.
         """
         within = self._executor.deadline(deadline)
-        create_tables(self._executor, self.table_definitions(), deadline=within, stream=stream, tags=tags)
+        definitions = self.table_definitions()
+        if self.wire.endpoint is None:
+            stream = self._stream = stream or self._stream
+        create_tables(self._executor, definitions, deadline=within, stream=stream, tags=tags)
+        if stream:
+            keep_changes(self.wire, [definition.name for definition in definitions], within)
 
     def diff_tables(self, *, stream: bool = False, deadline: Within = TABLES_DEADLINE) -> tuple[Drift, ...]:
         """Return every difference between the tables and what the entity types need; nothing is ever changed.
@@ -286,6 +297,31 @@ class Database:
         """
         within = self._executor.deadline(deadline)
         return find_drift(self._executor, self.table_definitions(), deadline=within, stream=stream)
+
+    def changes(
+        self, *, after: str | None = None, limit: int = 1000, table: str | None = None, deadline: Within = None
+    ) -> ChangePage:
+        """Return the changes of an embedded database, as the records of a DynamoDB stream, in the order of the commits.
+
+        A write that leaves an item as it is makes no record. Reading costs no capacity, and takes nothing away.
+
+        Args:
+            after: ``last`` of an earlier page, also of another process; ``None`` for the oldest record that is kept.
+            limit: Records at most, 1 to 1000.
+            table: One of this database's tables; ``None`` for all of them.
+            deadline: Seconds, or a moment.
+
+        Returns:
+            The page; without records where nothing has happened since.
+
+        Raises:
+            ChangesTrimmed: Records after *after* are older than 24 hours and no longer kept.
+            InvalidCursor: *after* is no position.
+            ConfigurationError: The engine is on a network, or the table keeps no changes.
+            Unavailable: Another process held the file until the deadline.
+        """
+        tables = [definition.name for definition in self.table_definitions()] if table is None else [table]
+        return read_changes(self.wire, tables, after, limit, self._executor.deadline(deadline))
 
     def _prepare(self) -> None:
         """Make the tables of an embedded database, unseen: it is no part of the call that comes first."""

@@ -12,6 +12,7 @@
         ├── TransactionCanceled     409  .failures, in the caller's order
         ├── InvalidItem             500  stored data does not fit its model; .field, .stored_type
         ├── InvalidCursor           400  a cursor that is not ours, or belongs to another query
+        ├── ChangesTrimmed          410  changes after the position are no longer kept; .table
         ├── BudgetExceeded          503  more than a budget allows; nothing was applied; .pattern, .overruns
         ├── Unavailable             503  certainly not applied; repeat the call
         ├── OutcomeUnknown          503  may have been applied, or still may; repeat with the same request id
@@ -59,6 +60,7 @@ __all__ = [
     "AlreadyExists",
     "AssetInactive",
     "BudgetExceeded",
+    "ChangesTrimmed",
     "ConditionFailed",
     "DynamoError",
     "InsufficientFunds",
@@ -291,6 +293,22 @@ class InvalidCursor(DynamoError):
     code = "invalid_cursor"
     status = 400
     public_message = "The page cursor is not valid for this request."
+
+
+class ChangesTrimmed(DynamoError):
+    """Changes after the position asked for are older than 24 hours and no longer kept: the reader has missed some.
+
+    Bring what depends on them up to date from the tables themselves, then read on without a position.
+    """
+
+    code = "changes_trimmed"
+    status = 410
+    public_message = "The changes asked for are no longer kept."
+
+    def __init__(self, message: str = "", *, table: str = "") -> None:
+        super().__init__(message)
+        self.table = table
+        """The table that has lost changes."""
 
 
 class BudgetExceeded(DynamoError):
