@@ -52,9 +52,12 @@ def locks_of_delete(mapped: Mapped[Any], table: str, row: Row) -> tuple[LockWrit
 
 
 def locks_of_change(
-    mapped: Mapped[Any], table: str, old: Row, new: Row, now: float, write_id: str
+    mapped: Mapped[Any], table: str, old: Row, new: Row, now: float, write_id: str, *, may_own: bool = False
 ) -> tuple[LockWrite, ...]:
-    """Return the locks that a change from *old* to *new* takes, gives back, or gives another expiry."""
+    """Return the locks that a change from *old* to *new* takes, gives back, or gives another expiry.
+
+    With *may_own*, a lock that is taken may be the item's own already.
+    """
     before, after = _keys(mapped, old), _keys(mapped, new)
     ttl = mapped.entity.ttl
     expires_alike = ttl is None or old.get(ttl) == new.get(ttl)
@@ -66,7 +69,7 @@ def locks_of_change(
                 locks.append(LockWrite(field, _renew(mapped, table, key, new, write_id)))
             continue
         if key is not None:
-            locks.append(LockWrite(field, _take(mapped, table, key, new, now, write_id)))
+            locks.append(LockWrite(field, _take(mapped, table, key, new, now, write_id, may_own=may_own)))
         if previous is not None:
             locks.append(LockWrite(field, _give_back(mapped, table, previous, old)))
     return tuple(locks)
@@ -116,11 +119,20 @@ def _owned(mapped: Mapped[Any], row: Row) -> Iterable[rq.Condition]:
 
 
 def _take(
-    mapped: Mapped[Any], table: str, key: Mapping[str, AttributeValue], row: Row, now: float, write_id: str
+    mapped: Mapped[Any],
+    table: str,
+    key: Mapping[str, AttributeValue],
+    row: Row,
+    now: float,
+    write_id: str,
+    *,
+    may_own: bool = False,
 ) -> rq.PutItem:
     free: rq.Condition = rq.NotExists(PARTITION_PATH)
     if mapped.entity.ttl is not None:
         free = rq.Or((free, rq.Compare("<=", EXPIRY_PATH, rq.Constant({"N": str(int(now))}))))
+    if may_own:
+        free = rq.Or((free, rq.And(tuple(_owned(mapped, row)))))
     return rq.PutItem(table=table, item=_item(mapped, key, row, write_id), condition=free)
 
 

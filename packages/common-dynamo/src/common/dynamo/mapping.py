@@ -150,14 +150,22 @@ class Mapped(Generic[M]):
             model = self.codec.decode(form)
         except Misfit as misfit:
             raise self._invalid(form, misfit, f", after the upcast steps from schema {self.schema_of(item)},") from None
+        self.require_own_key(model, item)
+        return model
+
+    def require_own_key(self, model: M, item: Item) -> None:
+        """Refuse *item* where *model*, which was read from it, would be stored at another key.
+
+        Raises:
+            InvalidItem: The key's fields do not make the key of *item*.
+        """
         if self.key.attributes(vars(model)) != _primary(item):
             raise InvalidItem(
-                f"The upcast steps of {self.entity.name} change the primary key ({self.entity.key.text}) of an item of "
-                f"schema {self.schema_of(item)}. A key never changes: leave its fields, or copy such items to new ones.",
+                f"A stored {self.entity.name} ({self.entity.key.text}) does not hold the fields of its own primary key. A key "
+                "never changes: let the upcast steps leave these fields as they are, or copy such items to new ones.",
                 entity=self.entity.name,
                 key=_primary(item),
             )
-        return model
 
     def schema_of(self, item: Item) -> int:
         """Return the schema that *item* was written in, 1 where it carries none; raises ``InvalidItem``."""

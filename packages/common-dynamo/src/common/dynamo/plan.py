@@ -13,6 +13,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 from pydantic import BaseModel
 
 from common.dynamo import requests as rq
+from common.dynamo.arguments import require_flag, require_mapping, require_model, require_whole_number
 from common.dynamo.changes import (
     UNKNOWN,
     Change,
@@ -26,10 +27,20 @@ from common.dynamo.changes import (
 )
 from common.dynamo.entity_type import EntityType, KeyValues
 from common.dynamo.expressions import all_of, record_condition
-from common.dynamo.layout import EXPIRY_PATH, PARTITION, PARTITION_PATH, SORT, WRITE_ID, WRITE_ID_PATH
+from common.dynamo.layout import (
+    EXPIRY_PATH,
+    PARTITION,
+    PARTITION_PATH,
+    SCHEMA,
+    SCHEMA_PATH,
+    SORT,
+    WRITE_ID,
+    WRITE_ID_PATH,
+)
 from common.dynamo.locks import involved_fields, locks_of_change, locks_of_create, locks_of_delete
 from common.dynamo.mapping import Mapped
-from common.dynamo.requests import AttributeValue
+from common.dynamo.requests import AttributeValue, Item
+from common.dynamo.rewrites import build_rewrite
 from common.dynamo.sizes import ITEM_LIMIT, item_size
 from common.dynamo.value_codec import NULL
 from common.dynamo.writes import Write
@@ -66,6 +77,7 @@ class Plan(Generic[M]):
         Raises:
             InvalidInput: *key* is incomplete, empty, of other types or too wide.
         """
+        require_flag("consistent", consistent)
         return rq.GetItem(table=self.table, key=self.mapped.item_key(key), consistent=consistent)
 
     # Whole models
@@ -93,7 +105,7 @@ class Plan(Generic[M]):
             ConfigurationError: *replace* is missing with spread fields, or meets *unlocked*.
         """
         version = self.entity.version
-        self._check_put(replace=replace, unlocked=unlocked)
+        self._check_put(model, replace=replace, unlocked=unlocked, old=old)
         seen = None if unlocked else self.version_of(model)
         if seen == 0 or (seen is None and self.entity.unique and old is None):
             return self._put_new(model, "put")
@@ -109,7 +121,7 @@ class Plan(Generic[M]):
         if old is not None and self.entity.unique:
             locks = locks_of_change(self.mapped, self.table, vars(old), row, now, write_id)
             conditions += self._unchanged(involved_fields(self.mapped), vars(old))
-        condition = all_of(conditions)
+        condition = self._put_condition(conditions, replace=replace)
         counts = version is not None and unlocked
         return Write(
             verb="put",
@@ -122,13 +134,27 @@ class Plan(Generic[M]):
             now=now,
             expected=seen,
             model=None if counts else self.mapped.read_back(item),
+            needs_form=self._own_form() is not None and condition is not None,
         )
+
+    def _put_condition(self, conditions: list[rq.Condition | None], *, replace: bool) -> rq.Condition | None:
+        """Return *conditions* with the form that they ask of the item; a put that keeps attributes asks for it anyway."""
+        form = self._own_form()
+        if form is None or conditions:
+            return all_of([*conditions, form]) if conditions else None
+        return None if replace else rq.Or((rq.NotExists(PARTITION_PATH), form))
 
     def version_of(self, model: M) -> int | None:
         """Return the version that *model* carries; ``None`` for a type without one."""
-        return None if self.entity.version is None else int(getattr(model, self.entity.version))
+        if self.entity.version is None:
+            return None
+        return require_whole_number(self.entity.version, getattr(model, self.entity.version, None), least=0)
 
-    def _check_put(self, *, replace: bool, unlocked: bool) -> None:
+    def _check_put(self, model: M, *, replace: bool, unlocked: bool, old: M | None) -> None:
+        require_flag("replace", replace)
+        require_flag("unlocked", unlocked)
+        self._require_own(model)
+        self._require_old(old)
         spreads = self.mapped.codec.spreads
         if spreads and not replace:
             raise ConfigurationError(
@@ -158,22 +184,33 @@ class Plan(Generic[M]):
         )
 
     def _item(self, model: M, row: Mapping[str, Any], write_id: str) -> dict[str, AttributeValue]:
-        if not isinstance(model, self.entity.model):
-            raise InvalidInput(f"{self.entity.name} stores {self.entity.model.__name__}, not {type(model).__name__}.")
+        self._require_own(model)
         item = self.mapped.encode_row(row)
         item[WRITE_ID] = {"S": write_id}
         if item_size(item) > ITEM_LIMIT:
             raise InvalidInput(f"A {self.entity.name} is over {ITEM_LIMIT // 1024} KB, DynamoDB's limit for an item.")
         return item
 
+    def _require_own(self, model: object) -> None:
+        if not isinstance(model, self.entity.model):
+            raise InvalidInput(f"{self.entity.name} stores {self.entity.model.__name__}, not {type(model).__name__}.")
+
+    def _require_old(self, old: object) -> None:
+        if old is not None:
+            require_model("old", old, self.entity.model)
+
     def _put_as_update(
         self, item: Mapping[str, AttributeValue], condition: rq.Condition | None, *, counts: bool
     ) -> rq.UpdateItem:
-        """Return the update that SETs what *item* has and REMOVEs what the model maps and *item* has not."""
+        """Return the update that SETs what *item* has and REMOVEs what the model maps and *item* has not.
+
+        The schema is SET only where there is none: an item that a newer program has written stays of its schema.
+        """
         version = self._version_path() if counts else None
         key = {name: item[name] for name in (PARTITION, SORT)}
+        stamp: tuple[rq.Path, rq.SetValue] = (SCHEMA_PATH, rq.IfNotExists(SCHEMA_PATH, rq.Constant(item[SCHEMA])))
         sets: list[tuple[rq.Path, rq.SetValue]] = [
-            (rq.Path((name,)), rq.Constant(value))
+            stamp if name == SCHEMA else (rq.Path((name,)), rq.Constant(value))
             for name, value in item.items()
             if name not in key and (version is None or name != version.parts[0])
         ]
@@ -218,9 +255,11 @@ class Plan(Generic[M]):
             ConfigurationError: A version, or a part of an index key or lock, is missing; or the change touches what
                 only the layer writes.
         """
+        require_flag("unlocked", unlocked)
+        self._require_old(old)
+        known = {} if known is None else require_mapping("known", known)
         now, write_id = self.clock(), self.new_write_id()
         seen = self._seen(target, known, expect, guarded=where is not None or unlocked, unlocked=unlocked)
-        known = known or {}
         row = {**self.mapped.row(target), **known}
         update = record_change(self.mapped, change, row)
         refuse_layer_fields(self.mapped, update)
@@ -231,6 +270,7 @@ class Plan(Generic[M]):
         unchanged = self._unchanged(indexed.used | known.keys() | guards, stored)
         new_here = rq.Compare("<>", WRITE_ID_PATH, rq.Constant({"S": write_id})) if once else None
         conditions = [self._alive(now), self._version_is(seen), *unchanged, self._asked(where), new_here]
+        conditions.append(self._own_form())
         full = self._completed(update, indexed, seen, write_id)
         key, condition = self.mapped.item_key(target), all_of(conditions)
         main = rq.UpdateItem(table=self.table, key=key, update=full, condition=condition, returns="ALL_NEW")
@@ -243,6 +283,7 @@ class Plan(Generic[M]):
             now=now,
             repeatable=seen is not None or is_repeatable(update),
             expected=seen,
+            needs_form=self._own_form() is not None,
         )
 
     def _completed(self, update: rq.Update, indexed: IndexChanges, seen: int | None, write_id: str) -> rq.Update:
@@ -297,6 +338,9 @@ class Plan(Generic[M]):
             InvalidInput: The key is incomplete or a value does not fit.
             ConfigurationError: A version or the stored model is missing.
         """
+        require_flag("must_exist", must_exist)
+        require_flag("unlocked", unlocked)
+        self._require_old(old)
         now = self.clock()
         guarded = unlocked or where is not None
         seen = self._seen(target, None, expect, guarded=guarded, unlocked=unlocked)
@@ -310,9 +354,11 @@ class Plan(Generic[M]):
                 )
             locks = locks_of_delete(self.mapped, self.table, vars(stored))
             guards += self._unchanged(involved_fields(self.mapped), vars(stored))
-        condition = all_of(guards)
+        guards.append(self._asked(where))
+        needs_form = self._own_form() is not None and any(guards)
+        condition = all_of([*guards, self._own_form() if needs_form else None])
         if must_exist or where is not None:
-            condition = all_of([self._alive(now), condition, self._asked(where)])
+            condition = all_of([self._alive(now), condition])
         elif condition is not None:
             condition = rq.Or((rq.NotExists(PARTITION_PATH), condition))
         return Write(
@@ -323,12 +369,18 @@ class Plan(Generic[M]):
             write_id=self.new_write_id(),
             now=now,
             expected=seen,
+            needs_form=needs_form,
         )
 
     def check(self, key: KeyValues, where: Where[M] | None = None, *, absent: bool = False) -> Write[M]:
         """Return the check, for a transaction, that an item exists and *where* holds, or that it is *absent*."""
+        require_flag("absent", absent)
+        if absent and where is not None:
+            raise ConfigurationError("absent=True and where= exclude each other: nothing can hold for an item that is not there.")
         now = self.clock()
-        condition = self._absent(now) if absent else all_of([self._alive(now), self._asked(where)])
+        asked = self._asked(where)
+        form = None if asked is None else self._own_form()
+        condition = self._absent(now) if absent else all_of([self._alive(now), asked, form])
         assert condition is not None  # noqa: S101 - existence is always asked for
         return Write(
             verb="check",
@@ -336,27 +388,52 @@ class Plan(Generic[M]):
             main=rq.ConditionCheck(table=self.table, key=self.mapped.item_key(key), condition=condition),
             write_id=self.new_write_id(),
             now=now,
+            needs_form=form is not None,
         )
 
+    def rewrite(self, item: Item) -> Write[M]:
+        """Return the write that stores *item* in the form that the type has now: same content, same version.
+
+        For items of an older schema, and for those of the type's own whose index keys or locks are to be made again. It
+        holds only while the item's schema, write id and version are those that were read.
+
+        Args:
+            item: The whole item, as it was read; see :meth:`Mapped.is_outdated`.
+
+        Raises:
+            InvalidItem: It cannot be read, or its new form cannot be stored.
+            InvalidInput: It is of a newer schema than the type.
+        """
+        return build_rewrite(self.mapped, self.table, item, now=self.clock(), write_id=self.new_write_id())
+
     # Conditions
+
+    def _own_form(self) -> rq.Condition | None:
+        """Return the condition that the item is in the form that paths refer to; ``None`` where none can be older."""
+        if self.entity.schema == 1:
+            return None
+        return rq.Compare(">=", SCHEMA_PATH, rq.Constant(self.mapped.stamps[SCHEMA]))
 
     def _seen(
         self, target: Any, known: Mapping[str, Any] | None, expect: int | None, *, guarded: bool, unlocked: bool
     ) -> int | None:
         """Return the version that the change requires; ``None`` where it requires none."""
         version = self.entity.version
+        if version is None and expect is not None:
+            raise ConfigurationError(f"{self.entity.name} has no version, so nothing can be expected of it: leave expect= out.")
         if version is None or unlocked:
             return None
         if expect is None and isinstance(target, self.entity.model):
-            expect = self.version_of(target)
-        if expect is None and known is not None:
-            expect = known.get(version)
-        if expect is None and not guarded:
+            return self.version_of(target)
+        told, expect = ("expect", expect) if expect is not None else (version, (known or {}).get(version))
+        if expect is not None:
+            return require_whole_number(told, expect, least=0)
+        if not guarded:
             raise ConfigurationError(
                 f"{self.entity.name} has a version, and this change does not say which one it has seen. Give the model as "
                 "it was read instead of its key, or expect=, or where=; unlocked=True is the explicit exception."
             )
-        return expect
+        return None
 
     def _absent(self, now: float) -> rq.Condition:
         absent = rq.NotExists(PARTITION_PATH)

@@ -3,6 +3,9 @@
 A failed condition is not always a refusal. The stored item may carry this very write's id: then an earlier attempt had
 been applied and its answer was lost, and the write has succeeded. And after an attempt whose outcome is unknown, a
 condition that fails for any other reason proves nothing: then the outcome stays unknown.
+
+Nor is it a refusal where the stored item is of an older schema, whose paths the write does not speak of: then the item is
+rewritten in the new form, and the write is sent again, all within the operation's deadline and counted in its cost.
 """
 
 from collections.abc import Sequence
@@ -14,15 +17,19 @@ from pydantic import BaseModel
 from common.dynamo.exceptions import (
     ConditionFailed,
     DynamoError,
+    NotFound,
     OperationFailure,
     OutcomeUnknown,
     Reason,
     RequestRefused,
     TransactionCanceled,
+    Unavailable,
+    UniqueViolation,
     canceled_by,
 )
 from common.dynamo.execution import Operation
 from common.dynamo.requests import Item, TransactPart, TransactWriteItems
+from common.dynamo.rewrites import build_rewrite, rewrite_id
 from common.dynamo.writes import Write
 
 __all__ = ["RawWrite", "send_transaction", "send_write"]
@@ -56,20 +63,53 @@ def send_write(operation: Operation, write: Write[M], *, token: str | None = Non
         DynamoError: What :meth:`Write.failure` says, or what the execution raised.
     """
     request = write.request(token=token)
+    while True:
+        try:
+            result = operation.execute(request, resend=write.repeatable or token is not None)
+        except ConditionFailed as refused:
+            if write.is_own(refused.stored):
+                return _item(refused.stored)
+            if refused.unknown_attempts or not write.waits_for_rewrite(refused.stored):
+                raise write.failure(
+                    refused.stored, reasons=refused.reasons, unknown_attempts=refused.unknown_attempts
+                ) from None
+            found = refused.stored
+        except TransactionCanceled as canceled:
+            own = next((reason.item for reason in canceled.reasons if write.is_own(reason.item)), None)
+            if own is not None:
+                return own if write.is_own(canceled.reasons[0].item) else None
+            waiting = _waiting([write], canceled)
+            if not waiting:
+                raise _failures([write], canceled)[0].error from None
+            found = waiting[0][1]
+        else:
+            return _item(result.body.get("Attributes"))
+        _rewrite(operation, write, found)
+
+
+def _rewrite(operation: Operation, write: Write[Any], item: Item) -> None:
+    """Rewrite *item*, for which *write* waits; that somebody else was faster is no failure, since it is looked at again.
+
+    Raises:
+        InvalidItem: Its upcast steps fail.
+        UniqueViolation: They make a value that another item owns.
+        Unavailable: It could not be rewritten in time; *write* was certainly not applied.
+    """
+    rewrite = build_rewrite(
+        write.mapped, write.main.table, item, now=write.now, write_id=rewrite_id(write.write_id, item)
+    )
     try:
-        result = operation.execute(request, resend=write.repeatable or token is not None)
-    except ConditionFailed as refused:
-        if write.is_own(refused.stored):
-            return _item(refused.stored)
-        raise write.failure(
-            refused.stored, reasons=refused.reasons, unknown_attempts=refused.unknown_attempts
+        send_write(operation, rewrite)
+    except UniqueViolation:
+        raise
+    except (ConditionFailed, NotFound):
+        return
+    except OutcomeUnknown as unknown:
+        raise Unavailable(
+            f"{write.operation}: the item is of an older schema and could not be rewritten in time; nothing else was applied. "
+            "Repeat the call.",
+            engine_code=unknown.engine_code,
         ) from None
-    except TransactionCanceled as canceled:
-        own = next((reason.item for reason in canceled.reasons if write.is_own(reason.item)), None)
-        if own is not None:
-            return own if write.is_own(canceled.reasons[0].item) else None
-        raise _failures([write], canceled)[0].error from None
-    return _item(result.body.get("Attributes"))
 
 
 def _item(found: Any) -> Item | None:
@@ -87,20 +127,57 @@ def send_transaction(
         OutcomeUnknown: An earlier attempt may have been applied.
         DynamoError: What the execution raised.
     """
-    try:
-        operation.execute(request)
-    except TransactionCanceled as canceled:
-        ids = [write for write in writes if isinstance(write, Write)]
-        if any(write.is_own(reason.item) for reason in canceled.reasons for write in ids):
+    while True:
+        try:
+            operation.execute(request)
             return
-        failures = _failures(writes, canceled)
-        if canceled.unknown_attempts:
-            raise OutcomeUnknown(
-                "The transaction: an earlier attempt may have been applied, and an item has changed since. Read the items "
-                "before deciding.",
-                engine_code="TransactionCanceledException",
-            ) from None
-        raise canceled_by(failures, reasons=canceled.reasons) from None
+        except TransactionCanceled as canceled:
+            if _holds_own(writes, canceled):
+                return
+            waiting = _waiting(writes, canceled)
+            if not waiting:
+                raise _refusal(writes, canceled) from None
+        for write, item in waiting:
+            _rewrite(operation, write, item)
+
+
+def _holds_own(writes: Sequence[Write[Any] | RawWrite], canceled: TransactionCanceled) -> bool:
+    """Tell whether an item that stood in the way carries the id of one of *writes*: then all of them were applied."""
+    ids = [write for write in writes if isinstance(write, Write)]
+    return any(write.is_own(reason.item) for reason in canceled.reasons for write in ids)
+
+
+def _refusal(writes: Sequence[Write[Any] | RawWrite], canceled: TransactionCanceled) -> DynamoError:
+    failures = _failures(writes, canceled)
+    if canceled.unknown_attempts:
+        return OutcomeUnknown(
+            "The transaction: an earlier attempt may have been applied, and an item has changed since. Read the items "
+            "before deciding.",
+            engine_code="TransactionCanceledException",
+        )
+    return canceled_by(failures, reasons=canceled.reasons)
+
+
+def _waiting(writes: Sequence[Write[Any] | RawWrite], canceled: TransactionCanceled) -> list[tuple[Write[Any], Item]]:
+    """Return the writes that were refused since their items are of an older schema, each with its item.
+
+    After an attempt whose outcome is unknown there are none: the condition then proves nothing.
+    """
+    if canceled.unknown_attempts:
+        return []
+    waiting: list[tuple[Write[Any], Item]] = []
+    reasons = iter(canceled.reasons)
+    for write in writes:
+        own = [next(reasons, Reason("None")) for _ in write.parts()]
+        item = own[0].item
+        if (
+            own[0].code == _CONDITION
+            and item is not None
+            and isinstance(write, Write)
+            and write.waits_for_rewrite(item)
+        ):
+            waiting.append((write, item))
+    return waiting
 
 
 def _failures(writes: Sequence[Write[Any] | RawWrite], canceled: TransactionCanceled) -> list[OperationFailure]:

@@ -40,7 +40,7 @@ __all__ = ["LockWrite", "Verb", "Write", "has_expired"]
 
 M = TypeVar("M", bound=BaseModel)
 
-Verb: TypeAlias = Literal["create", "put", "update", "delete", "check"]
+Verb: TypeAlias = Literal["create", "put", "update", "delete", "check", "rewrite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,8 @@ class Write(Generic[M]):
     """The version that the caller had seen."""
     model: M | None = None
     """The model as it will be stored, where that is known beforehand."""
+    needs_form: bool = False
+    """Whether the condition wants the stored item in the form of the type's own schema, or of a newer one."""
 
     @property
     def operation(self) -> str:
@@ -107,6 +109,22 @@ class Write(Generic[M]):
     def is_own(self, item: Item | None) -> bool:
         """Tell whether *item* is what this very write made."""
         return item is not None and item.get(WRITE_ID) == {"S": self.write_id}
+
+    def waits_for_rewrite(self, item: Item | None) -> bool:
+        """Tell whether this write was refused since *item* is of an older schema; then it is sent again after a rewrite.
+
+        An item that is not of the version that was seen, or has expired, is refused for that in whatever form it is; but
+        for a put, which stores over what has expired.
+
+        Raises:
+            InvalidItem: *item* is of another type, or its upcast steps fail.
+        """
+        if not self.needs_form or item is None or not self.mapped.is_outdated(item):
+            return False
+        if self.verb != "put" and has_expired(self.mapped, item, self.now):
+            return False
+        self.mapped.decode(item)
+        return self.expected is None or self._version_of(self.mapped.upcast(item)) == self.expected
 
     def failure(self, item: Item | None, *, reasons: Iterable[Reason] = (), unknown_attempts: int = 0) -> DynamoError:
         """Return the error for a failed condition of :attr:`main`, whose stored item is *item*.
