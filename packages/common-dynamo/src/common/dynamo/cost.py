@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
+from common.dynamo.locking import ForkSafeLock
 from common.dynamo.requests import Request
 
 __all__ = ["NOTHING", "Cost", "Meter", "cost_of", "metered"]
@@ -92,17 +93,19 @@ def _sum(tables: Sequence[Mapping[str, Any]], *, writes: bool, trips: int) -> Co
 
 
 class Meter:
-    """Adds up the cost of a block; see :func:`metered`."""
+    """Adds up the cost of a block; see :func:`metered`. Thread-safe."""
 
-    __slots__ = ("_outer", "cost")
+    __slots__ = ("_lock", "_outer", "cost")
 
     def __init__(self, outer: "Meter | None") -> None:
         self.cost = NOTHING
         self._outer = outer
+        self._lock = ForkSafeLock()
 
     def add(self, cost: Cost) -> None:
         """Count *cost* here and in every enclosing block."""
-        self.cost += cost
+        with self._lock:
+            self.cost += cost
         if self._outer is not None:
             self._outer.add(cost)
 

@@ -20,6 +20,7 @@ from common.dynamo.execution import Deadline, Executor, Operation, Pattern
 from common.dynamo.paging import Cursors
 from common.dynamo.plan import ChangeCallback, Plan, StoredModelNeeded, Where
 from common.dynamo.queries import EntityQuery, build_query
+from common.dynamo.scans import EntityScan, build_scan
 from common.dynamo.settlement import send_write
 from common.dynamo.stored_state import change_stored, delete_with_stored, stored_after, visible, write_with_stored
 from common.dynamo.writes import Write
@@ -165,6 +166,39 @@ class DAO(Generic[M]):
             index=index.name if isinstance(index, Index) else index,
             consistent=consistent,
             fields=fields,
+        )
+
+    def scan(
+        self,
+        *,
+        name: str | None = None,
+        consistent: bool = False,
+        segments: int = 1,
+        units_per_second: float | None = None,
+    ) -> EntityScan[M]:
+        """Return a scan: a walk through every item of the table, of which those of this entity type are given.
+
+        It examines and pays for all of them, so it is for exports, checks and repairs. No other method ever falls back to
+        it, and a service's policy allows it only where it was asked for (:func:`common.dynamo.entity_access.uses`).
+
+        Args:
+            name: What its cost is found by, such as ``nightly-export``: spans and metrics say ``<Model>.scan.<name>``.
+            consistent: Sees every write acknowledged before a page is read; costs twice an eventual read.
+            segments: How many parts of the table are read side by side, each by a thread; 1 to 100.
+            units_per_second: Read capacity units that it keeps to; ``None`` for no limit.
+
+        Raises:
+            ConfigurationError: There is no name, or one of the others is not what it should be.
+        """
+        return build_scan(
+            self.plan,
+            self._executor,
+            self._cursors,
+            self._pattern,
+            name=name,
+            consistent=consistent,
+            segments=segments,
+            units_per_second=units_per_second,
         )
 
     # Writes
@@ -363,6 +397,7 @@ class DAO(Generic[M]):
 
     def _require_default(self, key: KeyValues, default: M) -> None:
         """Refuse, before the change is sent, a default that could not be stored, or not at *key*."""
+        self.plan.mapped.require_own(default, "default")
         if self.plan.create(default).key != self.plan.mapped.item_key(key):
             raise InvalidInput(f"default is stored at another key than the {self.plan.entity.name} that is asked for.")
 
