@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from itertools import groupby
 from typing import Any, Final, Self
 
 from common.dynamo.budgets import Budget
@@ -39,9 +40,11 @@ __all__ = [
     "batch_get",
     "batch_write",
     "check",
+    "collection",
     "delete",
     "get",
     "put",
+    "queries",
     "query",
     "select",
     "transact",
@@ -74,11 +77,9 @@ class Touch:
     @property
     def partition(self) -> Template:
         """The template of the partition key that the request names."""
-        if self.index is not None:
-            return self.index.key.partition
         if self.lock is not None:
-            return (self.lock.key or LOCK_KEY).partition
-        return self.entity.key.partition
+            return (self.lock.key or LOCK_KEY).stored_partition
+        return (self.entity if self.index is None else self.index).key.stored_partition
 
     @property
     def subject(self) -> str:
@@ -104,7 +105,7 @@ class Trip:
         if not self.touches:
             return self.operation
         if self.operation in _OPERATIONS.values():  # it says what is done
-            return f"{self.operation} ({self.touches[0].subject})"
+            return f"{self.operation} ({', '.join(touch.subject for touch in self.touches)})"
         return f"{self.operation} ({', '.join(map(str, self.touches))})"
 
 
@@ -152,8 +153,9 @@ class AccessPattern:
 
     @property
     def sends(self) -> str:
-        """The trips in words."""
-        return ", then ".join(map(str, self.trips))
+        """The trips in words; equal ones in a row, such as those to the shards of a key, are counted."""
+        runs = ((trip, len(list(run))) for trip, run in groupby(self.trips))
+        return ", then ".join(str(trip) if count == 1 else f"{count} times {trip}" for trip, count in runs)
 
     @property
     def all_trips(self) -> tuple[Trip, ...]:
@@ -193,6 +195,17 @@ def get(entity: EntityType[Any]) -> Trip:
 def query(entity: EntityType[Any], index: Index | None = None) -> Trip:
     """Read a range of a partition of the table, or of *index*."""
     return _single(Touch(Verb.QUERY, entity, index))
+
+
+def queries(entity: EntityType[Any], index: Index | None = None) -> tuple[Trip, ...]:
+    """Read one partition as :func:`query` does, where a key with shards takes a request to each of them."""
+    key = entity.key if index is None else index.key
+    return (query(entity, index),) * key.shards
+
+
+def collection(*entities: EntityType[Any], index: Index | None = None) -> Trip:
+    """Read items of several types in one partition, of the table or of an index."""
+    return Trip("Query", tuple(Touch(Verb.QUERY, entity, index) for entity in entities))
 
 
 def put(entity: EntityType[Any]) -> Trip:

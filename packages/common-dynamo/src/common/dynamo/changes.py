@@ -335,7 +335,7 @@ def index_changes(mapped: Mapped[Any], assigned: Mapping[str, Any], row: Mapping
         if any(value is None for value in values.values()):
             removes += [rq.Path((attribute,)) for attribute in bound.names]
         else:
-            keys = bound.attributes(values)
+            keys = bound.attributes({**row, **values})  # a shard follows from the primary key, which is in the row
             sets += [(rq.Path((attribute,)), rq.Constant(value)) for attribute, value in keys.items()]
     return IndexChanges(tuple(sets), tuple(removes), frozenset(used))
 

@@ -31,12 +31,12 @@ from common.dynamo.access import (
     delete,
     get,
     put,
-    query,
+    queries,
     select,
     transact,
     update,
 )
-from common.dynamo.entity_type import EntityType
+from common.dynamo.entity_type import EntityType, Index
 from common.exceptions import ConfigurationError
 
 __all__ = ["METHODS", "patterns_of", "uses"]
@@ -91,11 +91,16 @@ def _reads(entity: EntityType[Any]) -> Iterator[AccessPattern]:
     for method in ("get", "require", "view", "views"):
         yield AccessPattern.of(f"{name}.{method}", get(entity), rcu=1)
     yield AccessPattern.of(f"{name}.batch_get", batch_get(entity), rcu=1, note="each key; a trip per 100")
-    yield AccessPattern.of(f"{name}.query", query(entity), rcu=0.5, note="up to 4 KB, not consistent")
+    yield _query(entity, None, note="up to 4 KB, not consistent")
     for index in entity.indexes:
         if index.projection == "ALL":
-            case = f"by {index.name}"
-            yield AccessPattern.of(f"{name}.query", query(entity, index), case=case, rcu=0.5, note="up to 4 KB")
+            yield _query(entity, index, case=f"by {index.name}", note="up to 4 KB")
+
+
+def _query(entity: EntityType[Any], index: Index | None, *, note: str, case: str = "") -> AccessPattern:
+    trips = queries(entity, index)
+    note = note if len(trips) == 1 else f"each shard {note}"
+    return AccessPattern.of(f"{entity.model.__name__}.query", *trips, case=case, rcu=0.5 * len(trips), note=note)
 
 
 def _writes(entity: EntityType[Any]) -> Iterator[AccessPattern]:

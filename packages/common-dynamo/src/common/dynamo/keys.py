@@ -39,6 +39,8 @@ PARTITION_LIMIT: Final = 2048
 """Bytes of a partition key, at most (Developer Guide, "Quotas")."""
 SORT_LIMIT: Final = 1024
 """Bytes of a sort key, at most."""
+SHARDS_LIMIT: Final = 100
+"""Shards of a key, at most: each of them is a round trip of every page."""
 
 _LOW: Final = re.compile("[\x00-\x24]")
 _SPEC: Final = re.compile(r"(\d{1,2})(?:\.(\d{1,2}))?")
@@ -98,14 +100,37 @@ class Key:
 
     >>> Key("INV#{tenant}", "N#{number:10}").fields
     ('tenant', 'number')
+    >>> Key("LO#{asset}", "{price:12.2}", shards=8).stored_partition.literals
+    ('LO#', '#', '')
     """
 
     partition: Template
     sort: Template
+    shards: int
 
-    def __init__(self, partition: str, sort: str) -> None:
+    def __init__(self, partition: str, sort: str, *, shards: int = 1) -> None:
+        """Take both templates.
+
+        Args:
+            partition: Of the partition key.
+            sort: Of the sort key.
+            shards: Over how many partitions the items are spread that would share one, by a hash of their primary key
+                (:mod:`common.dynamo.shards`); 1 to 100. Reads cost a round trip for each. On an index it may grow
+                while there are items, from 2 on, and must not shrink; on a table it never changes.
+
+        Raises:
+            ConfigurationError: A template cannot be read, or *shards* is out of range.
+        """
+        if not isinstance(shards, int) or isinstance(shards, bool) or not 1 <= shards <= SHARDS_LIMIT:
+            raise ConfigurationError(f"Key {partition!r}: shards is a number from 1 to {SHARDS_LIMIT}.")
         object.__setattr__(self, "partition", Template(partition))
         object.__setattr__(self, "sort", Template(sort))
+        object.__setattr__(self, "shards", shards)
+
+    @property
+    def stored_partition(self) -> Template:
+        """What partition keys are made by: the partition template, and the shard where there are several."""
+        return self.partition if self.shards == 1 else Template(f"{self.partition.text}#{{_shard}}")
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -115,12 +140,17 @@ class Key:
     @property
     def text(self) -> str:
         """Both templates, as errors and spans show them."""
-        return f"{self.partition.text} / {self.sort.text}"
+        return f"{self.partition_text} / {self.sort.text}"
+
+    @property
+    def partition_text(self) -> str:
+        """The partition template in words, with its shards."""
+        return self.partition.text if self.shards == 1 else f"{self.partition.text} in {self.shards} shards"
 
     @property
     def shape(self) -> str:
         """Both templates without the names of their components: types of one shape would share keys."""
-        return f"{'{}'.join(self.partition.literals)} / {'{}'.join(self.sort.literals)}"
+        return f"{'{}'.join(self.stored_partition.literals)} / {'{}'.join(self.sort.literals)}"
 
 
 # Components -----------------------------------------------------------------------------------------------------------
@@ -346,7 +376,7 @@ class BoundTemplate:
         prefix = self.prefix(values)
         lowest = prefix if low is None else self._head(count + 1)._up_to([*values, low])
         if high is None:
-            return lowest, _successor(prefix)
+            return lowest, successor(prefix)
         highest = self._head(count + 1)._up_to([*values, high])
         # What follows the component begins with "#", so "$" ends it; "$" alone is never part of a key.
         return lowest, highest if count + 1 == len(self.fields) and not self.template.literals[-1] else highest + "$"
@@ -376,7 +406,7 @@ def _check_end(component: Component, following: str, *, last: bool) -> None:
     raise ValueError("a component of varying length must be followed by '#' or end the key")
 
 
-def _successor(prefix: str) -> str | None:
+def successor(prefix: str) -> str | None:
     """Return a text above every text with *prefix*, and below what sorts after them."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else None
 

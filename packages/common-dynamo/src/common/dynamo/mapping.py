@@ -1,17 +1,19 @@
 """The compiled form of an entity type: model <-> item, keys included."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from common.dynamo.bound_keys import BoundKey
 from common.dynamo.codec import Misfit, ModelCodec, RowScale, compile_codec, refusal
 from common.dynamo.exceptions import InvalidItem
 from common.dynamo.keys import PARTITION_LIMIT, SORT_LIMIT, BoundTemplate, Key
 from common.dynamo.layout import EXPIRY, PARTITION, SCHEMA, SORT, TYPE, index_attributes, is_reserved
 from common.dynamo.requests import AttributeValue, Item, ItemKey, Path
 from common.dynamo.schema_versions import SchemaVersions
+from common.dynamo.shards import Sharding, shard_partition
 from common.dynamo.value_codec import ValueCodec
 from common.exceptions import ConfigurationError, FieldError, InvalidInput
 
@@ -21,30 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["BoundKey", "Mapped", "compile_mapping"]
 
 M = TypeVar("M", bound=BaseModel)
-
-
-@dataclass(frozen=True, slots=True)
-class BoundKey:
-    """A partition and a sort template over the same row."""
-
-    names: tuple[str, str]
-    """The two attributes."""
-    partition: BoundTemplate
-    sort: BoundTemplate
-    fields: tuple[str, ...]
-    """The fields of both, partition first, each once."""
-
-    def attributes(self, row: Mapping[str, Any]) -> dict[str, AttributeValue]:
-        """Return both key attributes of *row*, field name to value.
-
-        Raises:
-            InvalidInput: A value is missing, empty, of another type or too wide.
-        """
-        get = row.get
-        return {
-            self.names[0]: {"S": self.partition.build([get(name) for name in self.partition.fields])},
-            self.names[1]: {"S": self.sort.build([get(name) for name in self.sort.fields])},
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +83,19 @@ class Mapped(Generic[M]):
 
     # Items
 
+    def require_own(self, model: object, name: str = "model") -> None:
+        """Refuse what is no model of this type; *name* is the parameter's.
+
+        Raises:
+            InvalidInput: It is something else.
+        """
+        if not isinstance(model, self.entity.model):
+            message = f"{self.entity.name} stores {self.entity.model.__name__}, not {type(model).__name__}."
+            raise InvalidInput(message, errors=[FieldError(f"/{name}", "invalid_type", message)])
+
     def encode(self, model: M) -> dict[str, AttributeValue]:
         """Return the whole item of *model*, without a write id."""
-        if not isinstance(model, self.entity.model):
-            raise InvalidInput(f"{self.entity.name} stores {self.entity.model.__name__}, not {type(model).__name__}.")
+        self.require_own(model)
         return self.encode_row(vars(model))
 
     def encode_row(self, row: Mapping[str, Any]) -> dict[str, AttributeValue]:
@@ -264,7 +251,7 @@ def compile_mapping(entity: "EntityType[M]") -> "tuple[Mapped[M], tuple[str, ...
         ttl=entity.ttl,
     )
     kinds = {name: plan.codec.kind for name, plan in codec.plans.items()}
-    key = _bind(entity.key, (PARTITION, SORT), kinds, faults)
+    key = _sharded(_bind(entity.key, (PARTITION, SORT), kinds, faults), entity.key)
     indexes = {}
     for index in entity.indexes:
         try:
@@ -274,7 +261,7 @@ def compile_mapping(entity: "EntityType[M]") -> "tuple[Mapped[M], tuple[str, ...
             continue
         if index.name in indexes:
             faults.append(f"index {index.name} is named twice")
-        indexes[index.name] = _bind(index.key, names, kinds, faults)
+        indexes[index.name] = _sharded(_bind(index.key, names, kinds, faults), index.key, of=key)
     faults += [*_key_faults(entity, codec), *_attribute_faults(codec), *_option_faults(entity, codec)]
     stamps: dict[str, AttributeValue] = {TYPE: {"S": entity.name}, SCHEMA: {"N": str(entity.schema)}}
     field_of = {plan.attribute: name for name, plan in codec.plans.items()}
@@ -295,13 +282,22 @@ def compile_mapping(entity: "EntityType[M]") -> "tuple[Mapped[M], tuple[str, ...
 
 def _bind(key: Key, names: tuple[str, str], kinds: Mapping[str, type], faults: list[str]) -> BoundKey:
     bound = []
-    for template, limit in ((key.partition, PARTITION_LIMIT), (key.sort, SORT_LIMIT)):
+    suffix = len(shard_partition("", 0)) if key.shards > 1 else 0
+    for template, limit in ((key.partition, PARTITION_LIMIT - suffix), (key.sort, SORT_LIMIT)):
         try:
             bound.append(BoundTemplate.bind(template, kinds, limit=limit))
         except ConfigurationError as error:
             faults.append(str(error).rstrip("."))
             bound.append(BoundTemplate(template, (), (), lambda values: "", limit))
     return BoundKey(names, bound[0], bound[1], key.fields)
+
+
+def _sharded(bound: BoundKey, key: Key, *, of: BoundKey | None = None) -> BoundKey:
+    """Return *bound* with the shards of *key*, which follow from the primary key *of* the item; ``None``: this is it."""
+    if key.shards == 1:
+        return bound
+    primary = of or bound
+    return replace(bound, sharding=Sharding(key.shards, primary.partition, primary.sort))
 
 
 def _key_faults(entity: "EntityType[Any]", codec: ModelCodec[Any]) -> Iterable[str]:
@@ -363,6 +359,8 @@ def _unique_faults(entity: "EntityType[Any]", codec: ModelCodec[Any]) -> Iterabl
         if unique.field in seen:
             yield f"unique field {unique.field} is named twice"
         seen.add(unique.field)
+        if unique.key is not None and unique.key.shards > 1:
+            yield f"the lock key of unique field {unique.field} has shards; a lock has a partition of its own without them"
         if unique.key is not None and set(unique.key.fields) != set(unique.fields):
             yield f"the lock key of unique field {unique.field} must be made of {', '.join(unique.fields)}"
         for name in unique.fields:

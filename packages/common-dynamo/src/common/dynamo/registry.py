@@ -68,7 +68,10 @@ def _clashes(entity: EntityType[Any], other: Registered) -> Iterable[str]:
     theirs = other.entity
     if all(
         templates_overlap(mine, their)
-        for mine, their in ((entity.key.partition, theirs.key.partition), (entity.key.sort, theirs.key.sort))
+        for mine, their in (
+            (entity.key.stored_partition, theirs.key.stored_partition),
+            (entity.key.sort, theirs.key.sort),
+        )
     ):
         yield (
             f"entity type {entity.name!r}: its key {entity.key.text!r} can be that of {other.named} ({theirs.key.text!r}); "

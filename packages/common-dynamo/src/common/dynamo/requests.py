@@ -262,6 +262,9 @@ class KeyCondition:
     partition: AttributeValue
     sort_name: str | None = None
     sort: SortCondition | None = None
+    others: tuple[tuple[str, AttributeValue], ...] = ()
+    """Further attributes of a key of several, and what each equals: the rest of the partition key, then those of the sort
+    key that come before :attr:`sort_name`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

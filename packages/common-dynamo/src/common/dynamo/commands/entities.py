@@ -62,7 +62,11 @@ def _keys(entity: "EntityType[Any]") -> Iterator[tuple[str, ...]]:
 
 
 def _templates(key: "Key") -> tuple[str, str]:
-    return key.partition.text, key.sort.text
+    return key.partition_text, key.sort.text
+
+
+def _key_as_json(key: "Key") -> dict[str, Any]:
+    return {"key": [key.partition.text, key.sort.text], "shards": key.shards}
 
 
 def _as_json(registered: "Contribution[EntityType[Any]]") -> dict[str, Any]:
@@ -74,10 +78,9 @@ def _as_json(registered: "Contribution[EntityType[Any]]") -> dict[str, Any]:
         "schema": entity.schema,
         "version": entity.version,
         "ttl": entity.ttl,
-        "key": list(_templates(entity.key)),
+        **_key_as_json(entity.key),
         "indexes": [
-            {"name": index.name, "key": list(_templates(index.key)), "projection": index.projection}
-            for index in entity.indexes
+            {"name": index.name, **_key_as_json(index.key), "projection": index.projection} for index in entity.indexes
         ],
         "unique": [list(unique.fields) for unique in entity.unique],
         "plugin": registered.plugin,

@@ -1,0 +1,129 @@
+"""Keys of an entity type, bound to the types of its fields: what writes store, and the conditions that queries ask."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from common.dynamo.keys import BoundTemplate
+from common.dynamo.requests import AttributeValue, KeyCondition, ScalarType, SortCondition
+from common.dynamo.shards import Sharding, shard_of, shard_partition
+from common.exceptions import InvalidInput
+
+__all__ = ["BoundKey", "QueryableKey"]
+
+
+class QueryableKey(Protocol):
+    """What a query needs to know of a key, of the table or of an index."""
+
+    @property
+    def partition_fields(self) -> tuple[str, ...]:
+        """The fields whose values a query always names."""
+
+    @property
+    def sort_fields(self) -> tuple[str, ...]:
+        """The fields that a query may name from the left."""
+
+    @property
+    def order(self) -> tuple[tuple[str, ScalarType], ...]:
+        """The attributes that order the items of one partition, with their types."""
+
+    def conditions(
+        self, partition: Sequence[Any], prefix: Sequence[Any], low: Any = None, high: Any = None
+    ) -> tuple[KeyCondition, ...]:
+        """Return the key condition of each partition to be read.
+
+        Args:
+            partition: The values of :attr:`partition_fields`.
+            prefix: Values of the leading :attr:`sort_fields`.
+            low: The least value of the next one, included; ``None`` leaves that end open.
+            high: The greatest value of it, included; ``None`` leaves that end open.
+
+        Raises:
+            InvalidInput: A value cannot be part of the key, nothing is left to range over, or the range is empty.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class BoundKey:
+    """A partition and a sort template over the same row."""
+
+    names: tuple[str, str]
+    """The two attributes."""
+    partition: BoundTemplate
+    sort: BoundTemplate
+    fields: tuple[str, ...]
+    """The fields of both, partition first, each once."""
+    sharding: Sharding | None = None
+    """Over how many partitions the items are spread; ``None`` for one."""
+
+    @property
+    def partition_fields(self) -> tuple[str, ...]:
+        """One per component of the partition template."""
+        return self.partition.fields
+
+    @property
+    def sort_fields(self) -> tuple[str, ...]:
+        """One per component of the sort template."""
+        return self.sort.fields
+
+    @property
+    def order(self) -> tuple[tuple[str, ScalarType], ...]:
+        """The sort key, a text."""
+        return ((self.names[1], "S"),)
+
+    def attributes(self, row: Mapping[str, Any]) -> dict[str, AttributeValue]:
+        """Return both key attributes of *row*, field name to value.
+
+        Args:
+            row: With the fields of the key, and with those of the primary key where this one has shards.
+
+        Raises:
+            InvalidInput: A value is missing, empty, of another type or too wide.
+        """
+        get = row.get
+        partition = self.partition.build([get(name) for name in self.partition.fields])
+        if self.sharding is not None:
+            partition = shard_partition(partition, self.sharding.of(row))
+        return {
+            self.names[0]: {"S": partition},
+            self.names[1]: {"S": self.sort.build([get(name) for name in self.sort.fields])},
+        }
+
+    def conditions(
+        self, partition: Sequence[Any], prefix: Sequence[Any], low: Any = None, high: Any = None
+    ) -> tuple[KeyCondition, ...]:
+        """Return the condition of each shard, in order; of one alone where the values tell an item of the table."""
+        condition = self.sort_condition(prefix, low, high)
+        names = (self.names[0], None if condition is None else self.names[1])
+        return tuple(
+            KeyCondition(names[0], {"S": text}, names[1], condition) for text in self.partitions(partition, prefix)
+        )
+
+    def partitions(self, values: Sequence[Any], prefix: Sequence[Any] = ()) -> tuple[str, ...]:
+        """Return the partition keys under which items with these leading values are."""
+        text = self.partition.build(values)
+        if self.sharding is None:
+            return (text,)
+        if self.sharding.sort is self.sort and len(prefix) == len(self.sort.fields):
+            return (shard_partition(text, shard_of(text, self.sort.build(prefix), self.sharding.count)),)
+        return tuple(shard_partition(text, shard) for shard in range(self.sharding.count))
+
+    def sort_condition(self, prefix: Sequence[Any], low: Any = None, high: Any = None) -> SortCondition | None:
+        """Return the condition on the sort key; see :meth:`conditions`."""
+        if low is not None or high is not None:
+            return self._between(prefix, low, high)
+        text = self.sort.prefix(prefix)
+        if len(prefix) == len(self.sort.fields):
+            return SortCondition("=", {"S": text})
+        return SortCondition("begins_with", {"S": text}) if text else None
+
+    def _between(self, prefix: Sequence[Any], low: Any, high: Any) -> SortCondition:
+        lowest, highest = self.sort.bounds(prefix, low, high)
+        if highest is None:
+            return SortCondition(">=", {"S": lowest})
+        if lowest > highest:
+            raise InvalidInput("The range of the query is empty: its lower end lies above the upper one.")
+        if not lowest:
+            # A key is never empty, and DynamoDB refuses the empty text as a bound.
+            return SortCondition("<=", {"S": highest})
+        return SortCondition("between", {"S": lowest}, {"S": highest})

@@ -1,0 +1,76 @@
+"""The order of text keys, which is that of their code points: neighbours of a text, and ranges that leave one out.
+
+DynamoDB takes one condition on a sort key, and ``BETWEEN`` includes both ends, so "above x and up to y" is written as
+"from the text just above x up to y".
+"""
+
+from typing import Final
+
+from common.dynamo.keys import SORT_LIMIT, successor
+from common.dynamo.requests import SortCondition
+
+__all__ = ["ends_of", "just_above", "just_below", "narrowed"]
+
+_GREATEST: Final = ((4, "\U0010ffff"), (3, "\uffff"), (2, "\u07ff"), (1, "\x7f"))
+"""The greatest character of each length in UTF-8."""
+_SURROGATES: Final = range(0xD800, 0xE000)
+
+
+def just_above(text: str) -> str:
+    """Return the least text above *text*."""
+    return text + "\0"
+
+
+def just_below(text: str, limit: int = SORT_LIMIT) -> str | None:
+    """Return the greatest text of up to *limit* bytes below *text*; ``None`` below the empty text and U+0000.
+
+    >>> just_below("E#2", limit=5) == "E#1" + chr(0x7ff)
+    True
+    """
+    if not text:
+        return None
+    head, last = text[:-1], ord(text[-1]) - 1
+    if last < 0:
+        return head or None
+    below = head + chr(_SURROGATES.start - 1 if last in _SURROGATES else last)
+    room = limit - len(below.encode())
+    for length, character in _GREATEST:
+        below += character * (room // length)
+        room %= length
+    return below
+
+
+def ends_of(sort: SortCondition | None) -> tuple[str, str | None]:
+    """Return the least and the greatest text that *sort* lets through, both included; ``None`` for no upper end."""
+    if sort is None:
+        return "", None
+    text = str(sort.value["S"])
+    if sort.op == "between":
+        return text, str((sort.upper or {})["S"])
+    if sort.op == "<=":
+        return "", text
+    if sort.op == "begins_with":
+        return text, successor(text)
+    return text, text if sort.op == "=" else None
+
+
+def narrowed(sort: SortCondition | None, low: str, high: str | None) -> SortCondition | None:
+    """Return *sort* with these ends besides, both included; ``None`` where nothing is left in between.
+
+    Args:
+        sort: A condition on a text key.
+        low: The empty text for no lower end, where there is an upper one.
+        high: ``None`` for no upper end.
+    """
+    least, greatest = ends_of(sort)
+    least = max(least, low)
+    if high is not None:
+        greatest = high if greatest is None else min(greatest, high)
+    if greatest is None:
+        return SortCondition(">=", {"S": least})
+    if least > greatest:
+        return None
+    if not least:
+        # A key is never empty, and DynamoDB refuses the empty text as a bound.
+        return SortCondition("<=", {"S": greatest})
+    return SortCondition("between", {"S": least}, {"S": greatest})
