@@ -2,13 +2,14 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from random import SystemRandom
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, cast, get_args
 
 from pydantic import BaseModel
 
+from common.dynamo.arguments import require_callback, require_flag, require_kind, require_mapping
 from common.dynamo.change_feed import ChangePage, keep_changes, read_changes
 from common.dynamo.cost import unmetered
 from common.dynamo.entity_dao import DAO, Within
@@ -18,17 +19,18 @@ from common.dynamo.first_use import TablesOnFirstUse
 from common.dynamo.locking import ForkSafeLock
 from common.dynamo.opening import (
     DatabaseOptions,
-    choose_wire,
     budget_control,
+    choose_wire,
     interceptor_chain,
     registered_types,
     tell_health_checks,
 )
-from common.dynamo.paging import Cursors
 from common.dynamo.option_checks import check_default_deadline, check_options, check_place
+from common.dynamo.paging import Cursors
 from common.dynamo.plan import Plan
 from common.dynamo.registry import Registered, check_entity_types
 from common.dynamo.requests import Request, TableDefinition
+from common.dynamo.streams import StreamBatch, StreamChange, StreamSkip, decode_record, handle_records
 from common.dynamo.table_drift import Drift
 from common.dynamo.tables import create_tables, find_drift, table_definitions
 from common.dynamo.telemetry import Telemetry, suppressed
@@ -67,8 +69,8 @@ class Database:
 
     def __init__(self, wire: Wire, **options: Unpack[DatabaseOptions]) -> None:
         """Use *wire*; :meth:`connect` and :meth:`embedded` choose one."""
-        self.clock = options.get("clock", time.time)
         check_options(options)
+        self.clock = options.get("clock", time.time)
         """Epoch seconds."""
         self._table = options.get("table", "app")
         self._tables = dict(options.get("tables", {}))
@@ -95,8 +97,8 @@ class Database:
             telemetry,
             deadline=options.get("deadline", DEFAULT_DEADLINE),
             interceptors=interceptor_chain(options.get("interceptors", ()), plugins),
-            monotonic=monotonic,
             budgets=budget_control(options, lambda: self._registered, monotonic),
+            monotonic=monotonic,
             sleep=options.get("sleep", time.sleep),
             random=self._random,
         )
@@ -129,8 +131,8 @@ class Database:
             PluginLoadError: The same, where a plugin brought them.
         """
         options.setdefault("deadline", DEFAULT_DEADLINE)
-        chosen = choose_wire(wire, session, client, endpoint_url, region, options["deadline"])
         check_default_deadline(options["deadline"])
+        chosen = choose_wire(wire, session, client, endpoint_url, region, options["deadline"])
         return cls(chosen, **options)
 
     @classmethod
@@ -156,9 +158,9 @@ class Database:
         Raises:
             ConfigurationError: Entity types cannot live together, or the file is damaged, foreign or too new.
         """
-        from common.dynamo.wire.embedded import EmbeddedWire
         check_place(path, fast=fast, faults=faults)
         check_options(options)
+        from common.dynamo.wire.embedded import EmbeddedWire
 
         names = ("clock", "sleep", "random")
         given = {name: options[name] for name in names if name in options}  # type: ignore[literal-required]
@@ -236,6 +238,12 @@ class Database:
             Unavailable: Certainly not applied; or a read that brought no answer in time.
             OutcomeUnknown: The write may have been applied, or still may be.
         """
+        if not isinstance(request, get_args(Request)):
+            raise ConfigurationError(
+                f"request must be a request of common.dynamo.requests, such as GetItem, not {type(request).__name__}."
+            )
+        require_kind("pattern", pattern, Pattern)
+        require_flag("resend", resend)
         return self._executor.execute(request, pattern, deadline=deadline, resend=resend)
 
     def operation(self, pattern: Pattern, *tables: str, deadline: Within = None) -> Operation:
@@ -246,13 +254,16 @@ class Database:
             tables: The physical tables that it touches.
             deadline: Bounds all calls of the block together.
         """
+        require_kind("pattern", pattern, Pattern)
+        for table in tables:
+            require_kind("tables", table, str)
         return self._executor.operation(pattern, *tables, deadline=deadline)
 
     # Tables
 
     def table_of(self, entity: EntityType[Any]) -> str:
         """Return the name of the table that items of *entity* are in."""
-        return self._tables.get(entity.group, self._table)
+        return self._tables.get(require_kind("entity", entity, EntityType).group, self._table)
 
     def table_definitions(self) -> tuple[TableDefinition, ...]:
         """Return the tables that the entity types need."""
@@ -273,6 +284,9 @@ class Database:
             Unavailable: A table was not ready in time.
             RequestRefused: The engine refused, such as for lack of permission.
         """
+        require_flag("stream", stream)
+        if tags is not None and not all(isinstance(each, str) for pair in require_mapping("tags", tags).items() for each in pair):
+            raise ConfigurationError("tags must be a mapping from text to text.")
         within = self._executor.deadline(deadline)
         definitions = self.table_definitions()
         if self.wire.endpoint is None:
@@ -295,6 +309,7 @@ class Database:
             Unavailable: The engine did not answer in time.
             RequestRefused: The engine refused, such as for lack of permission.
         """
+        require_flag("stream", stream)
         within = self._executor.deadline(deadline)
         return find_drift(self._executor, self.table_definitions(), deadline=within, stream=stream)
 
@@ -340,13 +355,58 @@ class Database:
 
     def shared(self, kind: type[T], factory: Callable[[], T]) -> T:
         """Return this database's one *kind*, made by *factory* when it is first asked for."""
-        found = self._shared.get(kind)
+        require_callback("factory", factory, "() -> what is shared")
+        found = self._shared.get(require_kind("kind", kind, type))
         if found is None:
             with self._lock:
                 found = self._shared.get(kind)
                 if found is None:
                     found = self._shared[kind] = factory()
         return cast("T", found)
+
+    # Streams
+
+    def decode_stream(
+        self, record: Mapping[str, Any], *, skipped: Callable[[StreamSkip], None] | None = None
+    ) -> StreamChange[Any] | None:
+        """Return the change that *record* of a table's stream tells of; ``None`` where it is no registered entity's.
+
+        Nothing is sent. ``change.of(INVOICE)`` is the change with its type.
+
+        Args:
+            record: As boto3's ``dynamodbstreams.get_records`` gives it, :meth:`changes`, or an AWS Lambda event.
+            skipped: Is told of each record that is left out, and why: items of the layer's own (locks, outbox) and of
+                types that this database does not know.
+
+        Raises:
+            InvalidItem: An image does not fit its entity type, or an upcast step failed.
+            ConfigurationError: The record has no image: let the table keep NEW_AND_OLD_IMAGES.
+            InvalidInput: It is no record of a stream.
+        """
+        return decode_record(record, self._types(), skipped=skipped)
+
+    def handle_stream(
+        self, event: Mapping[str, Any] | Iterable[Mapping[str, Any]], handler: Callable[[StreamChange[Any]], None]
+    ) -> StreamBatch:
+        """Give the changes in *event* to *handler*, one by one, up to the first that fails.
+
+        A change may come more than once, so *handler* is idempotent. What it raises is in the result's ``failure``; the
+        same goes for a record that cannot be decoded.
+
+        Args:
+            event: An AWS Lambda event, or records.
+            handler: Is done with a change when it returns.
+
+        Returns:
+            What came of it; an AWS Lambda function answers its ``response()``.
+
+        Raises:
+            InvalidInput: *event* has no records.
+        """
+        return handle_records(event, self._types(), handler)
+
+    def _types(self) -> Mapping[str, EntityType[Any]]:
+        return {one.entity.name: one.entity for one in self._registered}
 
     def traffic(self) -> "Traffic":
         """Return how the calls of the last 30 seconds went."""

@@ -11,7 +11,7 @@ through the upcast steps in between, one after the other; the stored item change
 >>> steps.of(stored), steps.is_older(stored)
 (1, True)
 >>> steps.upcast(stored)
-{'pk': {'S': 'N#1'}, '_t': {'S': 'note'}, 'title': {'S': 'Plan'}, '_s': {'N': '3'}}
+{'pk': {'S': 'N#1'}, '_t': {'S': 'note'}, '_s': {'N': '3'}, 'title': {'S': 'Plan'}}
 """
 
 from collections.abc import Callable, Mapping
