@@ -7,6 +7,7 @@ The table is :mod:`common.dynamo.dao.access_patterns`; here each of its rows is 
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -456,6 +457,20 @@ def test_each_call_costs_what_its_row_says(title: str, ledger: LedgerKit) -> Non
         assert (row.rcu, row.wcu, row.indexes) == (cost.rcu, cost.wcu - written, written)
     else:
         assert 0 < cost.rcu
+
+
+@pytest.mark.parametrize("title", ROWS)
+def test_each_call_stays_within_what_is_declared(
+    title: str, engine: Engine, table_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A database that is held to the table of access patterns stops nothing, and tells of nothing."""
+    options: dict[str, Any] = {"budgets": "declared", "budget_mode": "raise", "entity_types": LEDGER_ENTITY_TYPES}
+    with engine.open(table=table_name, cursor_keys=["k" * 32], **options) as database:
+        ledger = LedgerKit(database)
+        ledger.list_asset("BTC")
+        COURSES[title](ledger)()
+
+    assert [] == [record.getMessage() for record in caplog.records if record.name == "common.dynamo.budgets"]
 
 
 def test_no_course_is_left_out() -> None:

@@ -122,8 +122,9 @@ def test_nothing_wanted_selects_all() -> None:
     ],
 )
 def test_a_budget_admits_what_stays_within_each_of_its_limits(cost: Cost, admitted: bool) -> None:
-    """Units of reads, units of writes with those of indexes, and round trips."""
-    assert admitted is Budget(rcu=1, wcu=2, indexes=1).admits(cost)
+    """Units of reads, units of writes with those of indexes, and round trips; what is not given is no limit."""
+    assert admitted is Budget(rcu=1, wcu=2, indexes=1, trips=1).admits(cost)
+    assert Budget().admits(cost)
 
 
 def test_a_pattern_is_a_value() -> None:

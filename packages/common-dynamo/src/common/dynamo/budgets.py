@@ -8,7 +8,7 @@ about how busy the engine is.
 >>> of_a_list
 Budget(rcu=50, pages=2)
 >>> [str(overrun) for overrun in of_a_list.overruns(Spending(rcu=128.0, trips=2, pages=2))]
-['128 read units where 50 are allowed']
+['128 of 50 read units']
 """
 
 from collections.abc import Mapping
@@ -136,7 +136,7 @@ class Overrun:
     limit: float
 
     def __str__(self) -> str:
-        return f"{self.spent:g} {_WORDS[self.dimension]} where {self.limit:g} are allowed"
+        return f"{self.spent:g} of {self.limit:g} {_WORDS[self.dimension]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from common.dynamo.access import AccessPattern, Trip, Verb
+from common.dynamo.access import AccessPattern, Trip, Verb, get
 from common.dynamo.budgets import Budget
 from common.dynamo.entity_access import patterns_of
 from common.dynamo.entity_type import EntityType
@@ -54,13 +54,17 @@ def _rows(entities: tuple[EntityType[Any], ...]) -> Iterator[AccessPattern]:
         yield from LEDGER_PATTERNS
     for entity in entities:
         for row in patterns_of(entity):
-            yield _with_moves(row, entity)
+            yield _at_its_dearest(row, entity)
 
 
-def _with_moves(row: AccessPattern, entity: EntityType[Any]) -> AccessPattern:
-    """Return *row* with what its indexes cost where a write moves an entry: it is removed here and put there."""
-    is_write = any(touch.verb in (Verb.PUT, Verb.UPDATE) for trip in row.trips for touch in trip.touches)
-    return replace(row, indexes=2.0 * len(entity.indexes)) if is_write and entity.indexes else row
+def _at_its_dearest(row: AccessPattern, entity: EntityType[Any]) -> AccessPattern:
+    """Return *row* with what a change costs that moves index entries, removed here and put there, and locks.
+
+    The item is read before locks move and after it.
+    """
+    if not any(touch.verb in (Verb.PUT, Verb.UPDATE) for trip in row.trips for touch in trip.touches):
+        return row
+    return replace(row, indexes=2.0 * len(entity.indexes), also=(*row.also, get(entity)))
 
 
 def _read_units(trip: Trip) -> float:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from opentelemetry.trace import StatusCode
 
-from common.dynamo import Database
-from common.dynamo.exceptions import AlreadyExists, OutcomeUnknown
+from common.dynamo import Budget, Database, budget
+from common.dynamo.exceptions import AlreadyExists, BudgetExceeded, OutcomeUnknown
 from common.dynamo.requests import BatchWriteItem, PutItem, Request
 from common.dynamo.testing.engines import Engine
 from common.dynamo.testing.examples import NOTE, Note
@@ -64,6 +64,37 @@ def test_a_retry_that_succeeded_is_counted_and_is_no_error(faulty: Database, tel
     assert 2 == (telescope.span().attributes or {})["common.dynamo.retry.count"]
     assert StatusCode.UNSET == telescope.span().status.status_code
     assert [2] == [point.value for point in telescope.metrics()["common.dynamo.client.retries"]]
+
+
+def test_what_went_over_a_budget_is_counted_and_stands_on_the_span(
+    engine: Engine, table_name: str, telescope: Any
+) -> None:
+    """By access pattern, whose budget it was and which limit: the amounts are on the span alone."""
+    options = {"budgets": {"Note.get": Budget(rcu=1, trips=0)}, **telescope.options}
+    with engine.open(table=table_name, entity_types=[NOTE], **options) as db:
+        db.dao(NOTE).create(Note(id="1", text="x" * 5000))
+        telescope.clear()
+        with budget(trips=0, mode="raise"), pytest.raises(BudgetExceeded):
+            db.dao(NOTE).get("1")
+        db.dao(NOTE).get("1")
+    stopped, answered = telescope.spans()
+    own = "common.dynamo.budget."
+    counted = {
+        (point.attributes[f"{own}scope"], point.attributes[f"{own}dimension"]): point.value
+        for point in telescope.metrics()["common.dynamo.client.budget.overruns"]
+        if "Note.get" == point.attributes["db.query.summary"]
+        and table_name == point.attributes["db.collection.name"]
+        and 4 == len(point.attributes)
+    }
+
+    assert {("request", "trips"): 1, ("pattern", "trips"): 1, ("pattern", "rcu"): 1} == counted
+    assert "common.dynamo.exceptions.BudgetExceeded" == stopped.attributes["error.type"]
+    assert ["common.dynamo.budget.exceeded"] == [event.name for event in stopped.events]
+    assert [
+        {f"{own}scope": "pattern", f"{own}dimension": "rcu", f"{own}spent": 2.0, f"{own}limit": 1},
+        {f"{own}scope": "pattern", f"{own}dimension": "trips", f"{own}spent": 1, f"{own}limit": 0},
+    ] == [dict(event.attributes) for event in answered.events]
+    assert StatusCode.UNSET == answered.status.status_code
 
 
 class BusyTwice:
