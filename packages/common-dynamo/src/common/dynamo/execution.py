@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
 
+from common.dynamo.arguments import require_seconds
+from common.dynamo.budget_control import REQUEST_PURSE, BudgetControl, Watch
 from common.dynamo.cost import NOTHING, Cost, cost_of, count
 from common.dynamo.exceptions import (
     ConditionFailed,
@@ -83,17 +85,17 @@ class Executor:
         *,
         deadline: float = DEFAULT_DEADLINE,
         interceptors: InterceptorChain | None = None,
+        budgets: BudgetControl | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        budgets: BudgetControl | None = None,
         random: Callable[[], float],
     ) -> None:
         self.wire = wire
         self.telemetry = telemetry
         self.interceptors = interceptors or InterceptorChain()
+        self.budgets = budgets or BudgetControl(clock=monotonic)
         self.monotonic = monotonic
         self.sleep = sleep
-        self.budgets = budgets or BudgetControl(clock=monotonic)
         self.backoff = Backoff(random=random)
         self.quota = RetryQuota()
         self._default = deadline
@@ -101,9 +103,11 @@ class Executor:
 
     def deadline(self, given: "float | Deadline | None") -> Deadline:
         """Return *given* as a moment: seconds from now, the moment itself, or the database's default."""
+        if given is None:
+            return Deadline(self.monotonic() + self._default, self.monotonic)
         if isinstance(given, Deadline):
             return given
-        return Deadline(self.monotonic() + (self._default if given is None else given), self.monotonic)
+        return Deadline(self.monotonic() + require_seconds("deadline", given), self.monotonic)
 
     def operation(
         self,
@@ -111,20 +115,20 @@ class Executor:
         *tables: str,
         deadline: "float | Deadline | None" = None,
         batch_size: int | None = None,
+        follows: "Operation | None" = None,
     ) -> "Operation":
         """Return a block of calls that are one access pattern: one span, one deadline, one cost.
 
         Args:
-        follows: "Operation | None" = None,
             pattern: What it is called.
             tables: The physical tables that it touches.
             deadline: Seconds from now or a moment; bounds all calls of the block together.
             batch_size: Entries of a batch write, for its span.
+            follows: The operation that this one carries on, such as the page before: both are held to one budget.
         """
         return Operation(self, pattern, tables, self.deadline(deadline), batch_size, follows)
 
     def execute(
-            follows: The operation that this one carries on, such as the page before: both are held to one budget.
         self, request: Request, pattern: Pattern, *, deadline: "float | Deadline | None" = None, resend: bool = True
     ) -> Result:
         """Execute *request* as an operation of its own; see :meth:`Operation.execute`."""
@@ -175,19 +179,19 @@ class Operation:
         tables: tuple[str, ...],
         deadline: Deadline,
         batch_size: int | None = None,
+        follows: "Operation | None" = None,
     ) -> None:
         self._batch_size = batch_size
         self._executor = executor
+        self._follows = follows
         self._pattern = pattern
-        follows: "Operation | None" = None,
         self._tables = tables
         self._recording: Recording | None = None
+        self._watch: Watch | None = None
         self.cost = NOTHING
-        self._follows = follows
         """What the calls of the block have cost so far."""
         self.deadline = deadline
         """Shared by all calls of the block; can be handed on to others."""
-        self._watch: Watch | None = None
 
     def __enter__(self) -> Self:
         pattern, budgets = self._pattern, self._executor.budgets
@@ -202,12 +206,12 @@ class Operation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._watch is not None:
+            self._watch.close(self._recording)
         if self._recording is not None:
             self._recording.end(error)
 
     @property
-        if self._watch is not None:
-            self._watch.close(self._recording)
     def recording(self) -> Recording | None:
         """What the span and the metrics will tell; ``None`` where telemetry is suppressed."""
         return self._recording
@@ -225,12 +229,8 @@ class Operation:
             RequestRefused: The engine refused the request as such.
             Unavailable: Certainly not applied; or a read that brought no answer in time.
             OutcomeUnknown: The write may have been applied, or still may be.
-        """
-        chain = self._executor.interceptors
-        if not chain.interceptors:
-            return _Attempts(self, request, resend=resend).run()
             BudgetExceeded: A budget stops the operation, which has sent no write so far.
-        call = Call(self._pattern.name, request)
+        """
         watch = self._watch
         if watch is None:
             return self._observed(request, resend=resend)
@@ -245,6 +245,10 @@ class Operation:
 
     def _observed(self, request: Request, *, resend: bool) -> Result:
         """Execute *request* and tell the interceptors."""
+        chain = self._executor.interceptors
+        if not chain.interceptors:
+            return _Attempts(self, request, resend=resend).run()
+        call = Call(self._pattern.name, request)
         chain.request(call)
         try:
             result = _Attempts(self, request, resend=resend).run()
@@ -267,12 +271,12 @@ class Operation:
         if delay >= self.deadline.remaining() or self._executor.quota.acquire(Pace.THROTTLE) is None:
             return False
         self._executor.sleep(delay)
+        if self._watch is not None:
+            self._watch.repeat()
         return True
 
 
 class _Attempts:
-        if self._watch is not None:
-            self._watch.repeat()
     """The attempts of one request."""
 
     __slots__ = (
