@@ -3,6 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from common.dynamo.arguments import require_iterable, require_kind
+from common.dynamo.budget_control import BudgetControl, BudgetTable
+from common.dynamo.budgets import Budget, BudgetMode
 from common.dynamo.entity_type import EntityType
 from common.dynamo.hookspecs import ENTITY_TYPES, INTERCEPTORS
 from common.dynamo.interceptors import Interceptor, InterceptorChain
@@ -40,14 +43,14 @@ class DatabaseOptions(TypedDict, total=False):
     """The service's own, before those of plugins."""
     cursor_keys: Sequence[str | bytes]
     """Secrets that sign page cursors, at least 16 bytes each: the current one, then those that still verify."""
-    deadline: float
-    """Seconds that a call may take where it does not say otherwise; 2 where nothing is said."""
-    sdk_spans: SdkSpans
     budgets: BudgetTable
     """What a call of each access pattern may cost, by its name, where ``*`` stands for anything; ``"declared"`` for what
     the tables of access patterns say. See :class:`common.dynamo.Budget`."""
     budget_mode: BudgetMode
     """``warn``, as where nothing is said, or ``raise``: for budgets that do not say."""
+    deadline: float
+    """Seconds that a call may take where it does not say otherwise; 2 where nothing is said."""
+    sdk_spans: SdkSpans
     """Which spans a call makes; see :data:`common.dynamo.telemetry.SdkSpans`."""
     tracer_provider: Any
     """Instead of OpenTelemetry's global one."""
@@ -67,15 +70,18 @@ def choose_wire(
     wire: "str | Wire", session: Any, client: Any, endpoint_url: str | None, region: str | None, deadline: float
 ) -> Wire:
     """Return the wire that the arguments of ``Database.connect`` ask for; see there."""
+    for name, value in (("endpoint_url", endpoint_url), ("region", region)):
+        if value is not None:
+            require_kind(name, value, str)
     if not isinstance(wire, str):
+        if not callable(getattr(wire, "send", None)):
+            raise ConfigurationError(f"wire must be 'auto', 'boto', or a Wire object, not {type(wire).__name__}.")
         return wire
     if wire not in ("auto", "boto"):
-        raise ConfigurationError(f"There is no wire {wire!r}: give 'auto', 'boto', or a Wire object.")
+        raise ConfigurationError("There is no such wire: give 'auto', 'boto', or a Wire object as wire=.")
     # Importing boto3 takes longer than everything else here, and an embedded database never needs it.
     from common.dynamo.wire.boto import BotoWire
 
-        if not callable(getattr(wire, "send", None)):
-            raise ConfigurationError(f"wire must be 'auto', 'boto', or a Wire object, not {type(wire).__name__}.")
     if client is not None:
         if session is not None or endpoint_url is not None or region is not None:
             raise ConfigurationError("A client has session, endpoint and region of its own; give it alone.")
@@ -89,13 +95,46 @@ def registered_types(entity_types: Iterable[EntityType[Any]], plugins: "Plugins 
     given = [Registered(one.value, one.plugin, one.dist, one.version) for one in brought]
     known = {id(one.entity) for one in given}
     family = [one for one in given if one.dist == "common-dynamo"]
-    own = [Registered(entity) for entity in entity_types if id(entity) not in known]
+    own = [
+        Registered(require_kind("entity_types", entity, EntityType, "Give EntityType objects, not models."))
+        for entity in require_iterable("entity_types", entity_types, "EntityType objects")
+        if id(entity) not in known
+    ]
     return (*family, *own, *(one for one in given if one not in family))
 
 
 def interceptor_chain(own: Iterable[Interceptor], plugins: "Plugins | None") -> InterceptorChain:
     """Return the service's own interceptors, then those of plugins."""
-    return InterceptorChain((*own, *(() if plugins is None else plugins.results(INTERCEPTORS))))
+    given = tuple(require_iterable("interceptors", own, "interceptors"))
+    for each in given:
+        if not isinstance(each, Interceptor):
+            raise ConfigurationError(
+                f"interceptors has {type(each).__name__}, which lacks on_request, on_result or on_error; see Interceptor."
+            )
+    return InterceptorChain((*given, *(() if plugins is None else plugins.results(INTERCEPTORS))))
+
+
+def budget_control(
+    options: DatabaseOptions, registered: Callable[[], Iterable[Registered]], clock: Callable[[], float]
+) -> BudgetControl:
+    """Return the budgets that *options* ask for.
+
+    Args:
+        options: As given.
+        registered: Gives the database's entity types, whose declarations tell what is declared.
+        clock: Monotonic seconds.
+
+    Raises:
+        ConfigurationError: They are no budgets.
+    """
+
+    def declared(name: str) -> Budget | None:
+        from common.dynamo.declared_budgets import declared_budget
+
+        return declared_budget(name, [one.entity for one in registered()])
+
+    mode = options.get("budget_mode", "warn")
+    return BudgetControl(options.get("budgets"), mode=mode, declared=declared, clock=clock)
 
 
 def tell_health_checks(plugins: "Plugins", database: "Database") -> None:
