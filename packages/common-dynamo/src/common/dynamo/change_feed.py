@@ -40,8 +40,10 @@ class ChangePage:
 class ChangeFeed(Protocol):
     """What keeps changes: the ``feed`` of an embedded wire."""
 
-    def read(self, tables: Sequence[str], after: int | None, limit: int, timeout: float) -> Sequence[Mapping[str, Any]]:
-        """Return up to *limit* records of *tables* after the sequence number *after*, within *timeout* seconds.
+    def read_changes(
+        self, names: Sequence[str], after: int | None, limit: int, timeout: float
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return up to *limit* records of the tables *names* after the sequence number *after*, within *timeout* seconds.
 
         Raises:
             ChangesTrimmed: Records after *after* are no longer kept.
@@ -50,8 +52,8 @@ class ChangeFeed(Protocol):
         """
         ...
 
-    def keep(self, table: str, timeout: float) -> None:
-        """Have *table* keep its changes from now on; nothing happens where it does."""
+    def keep_changes(self, name: str, timeout: float) -> None:
+        """Have the table *name* keep its changes from now on; nothing happens where it does."""
         ...
 
 
@@ -67,7 +69,7 @@ def keep_changes(wire: Wire, tables: Sequence[str], deadline: Deadline) -> None:
     if feed is not None:
         with _waiting():
             for table in tables:
-                feed.keep(table, deadline.remaining())
+                feed.keep_changes(table, deadline.remaining())
 
 
 def read_changes(wire: Wire, tables: Sequence[str], after: str | None, limit: int, deadline: Deadline) -> ChangePage:
@@ -82,7 +84,7 @@ def read_changes(wire: Wire, tables: Sequence[str], after: str | None, limit: in
         raise ConfigurationError(f"limit must be a whole number from 1 to {MOST_RECORDS}.")
     position = None if after is None else _position(after)
     with _waiting():
-        records = tuple(feed.read(tables, position, limit, deadline.remaining()))
+        records = tuple(feed.read_changes(tables, position, limit, deadline.remaining()))
     return ChangePage(records, records[-1]["dynamodb"]["SequenceNumber"] if records else after)
 
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
+from common.dynamo.change_feed import ChangeFeed, feed_of
 from common.dynamo.locking import ForkSafeLock
-from common.dynamo.requests import Request
+from common.dynamo.requests import DescribeTable, DescribeTimeToLive, Request
 from common.dynamo.wire import Answer, Wire
+from common.exceptions import ConfigurationError
 
 __all__ = ["TablesOnFirstUse"]
 
@@ -36,12 +38,31 @@ class TablesOnFirstUse(Wire):
     def region(self) -> str | None:
         return self._wire.region
 
+    @property
+    def feed(self) -> ChangeFeed | None:
+        """The change feed of the wire within, once the tables are there."""
+        self.make_ready()
+        return feed_of(self._wire)
+
     def send(self, request: Request, timeout: float) -> Answer:
         if not self.ready:
-            self._make_ready()
+            self._make_ready_for(request)
         return self._wire.send(request, timeout)
 
-    def _make_ready(self) -> None:
+    def _make_ready_for(self, request: Request) -> None:
+        try:
+            self.make_ready()
+        except ConfigurationError:
+            # Whoever asks how the tables are wants to be told in what they differ.
+            if not isinstance(request, DescribeTable | DescribeTimeToLive):
+                raise
+
+    def make_ready(self) -> None:
+        """Make the tables, unless they are there or being made.
+
+        Raises:
+            ConfigurationError: One of them exists and differs.
+        """
         # The lock is one that its holder can take again: preparing sends through this very wire.
         with self._lock:
             if self.ready or self._preparing:

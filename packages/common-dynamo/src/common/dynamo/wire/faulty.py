@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
+from common.dynamo.change_feed import ChangeFeed, feed_of
 from common.dynamo.requests import BatchGetItem, BatchWriteItem, PutItem, Request, TransactGetItems, TransactWriteItems
 from common.dynamo.wire import Answer, AnswerLost, NotSent, Wire, WireFailure
 from common.dynamo.wire.fault_answers import conflicting, failed, throttled
@@ -57,6 +58,11 @@ class FaultyWire:
     def region(self) -> str | None:
         """The region of the wire within."""
         return self._wire.region
+
+    @property
+    def feed(self) -> ChangeFeed | None:
+        """The change feed of the wire within; faults leave it alone."""
+        return feed_of(self._wire)
 
     def send(self, request: Request, timeout: float) -> Answer:
         """Execute *request* once, or as the plan has it.

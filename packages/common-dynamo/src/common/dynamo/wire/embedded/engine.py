@@ -1,9 +1,11 @@
 """The engine: what each kind of request does, over one storage."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
 
+from common.dynamo.change_feed import ChangeFeed
 from common.dynamo.requests import (
     BatchGetItem,
     BatchWriteItem,
@@ -24,14 +26,16 @@ from common.dynamo.requests import (
     UpdateTimeToLive,
 )
 from common.dynamo.wire import Answer
-from common.dynamo.wire.embedded import pages, reads, tables, transactions
+from common.dynamo.wire.embedded import feed, pages, reads, tables, transactions
 from common.dynamo.wire.embedded.past import Past
 from common.dynamo.wire.embedded.refusal import Refused, not_found
 from common.dynamo.wire.embedded.storage import SchemaChanged, Storage, Work
 from common.dynamo.wire.embedded.tables import Table
 from common.dynamo.wire.embedded.writes import Write, prepare
+from common.exceptions import ConfigurationError
 
 Body = Mapping[str, Any]
+T = TypeVar("T")
 
 
 class Engine:
@@ -87,15 +91,24 @@ class Engine:
         return self._answer(execute, request, timeout)
 
     def _answer(self, execute: "Executor", request: Request, timeout: float) -> Answer:
+        try:
+            return Answer(200, self._looking_again(lambda: execute(self, request, timeout)))
+        except Refused as refusal:
+            return refusal.answer()
+
+    def _looking_again(self, work: Callable[[], T]) -> T:
+        """Do *work*, and once more with tables as they are now if one of them was not there any longer."""
         for _ in range(2):
-            try:
-                return Answer(200, execute(self, request, timeout))
-            except Refused as refusal:
-                return refusal.answer()
-            except SchemaChanged:
-                # Another process took a table away, and maybe made it anew: look again, once.
-                self._tables.clear()
-        return not_found("a table of this request").answer()
+            with suppress(SchemaChanged):
+                return work()
+            # Another process took a table away, maybe made it anew, or has it keep its changes.
+            self._forget_tables()
+        raise not_found("a table of this request")
+
+    def _forget_tables(self) -> None:
+        self._tables.clear()
+        if self._past is not None:
+            self._past.forget()
 
     def close(self) -> None:
         """Close the database, after the work in progress."""
@@ -126,11 +139,13 @@ class Engine:
 
     def _write(self, request: PutItem | UpdateItem | DeleteItem, timeout: float) -> Body:
         write = prepare(request, self._table(request.table, timeout))
-        return self._commit((write,), lambda connection: transactions.write(connection, write), timeout)
+        return self._commit((write,), lambda connection: transactions.write(connection, write, self._clock()), timeout)
 
     def _batch_write(self, request: BatchWriteItem, timeout: float) -> Body:
         writes = transactions.prepare_batch(request, self._all_tables(_table_names(request), timeout))
-        return self._commit(writes, lambda connection: transactions.batch_write(connection, writes), timeout)
+        return self._commit(
+            writes, lambda connection: transactions.batch_write(connection, writes, self._clock()), timeout
+        )
 
     def _transact_write(self, request: TransactWriteItems, timeout: float) -> Body:
         writes = transactions.prepare_transaction(request, self._all_tables(_table_names(request), timeout))
@@ -163,9 +178,7 @@ class Engine:
 
     def _delete_table(self, request: DeleteTable, timeout: float) -> Body:
         description = self._storage.write(lambda connection: tables.drop(connection, request.table), timeout)
-        self._tables.pop(request.table, None)
-        if self._past is not None:
-            self._past.forget()
+        self._forget_tables()
         return {"TableDescription": description}
 
     def _describe_table(self, request: DescribeTable, timeout: float) -> Body:
@@ -182,6 +195,50 @@ class Engine:
         return self._storage.write(
             lambda connection: tables.set_ttl(connection, request.table, request.attribute), timeout
         )
+
+    # Changes ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def feed(self) -> ChangeFeed:
+        """What keeps the changes of the tables: the engine itself."""
+        return self
+
+    def read_changes(
+        self, names: Sequence[str], after: int | None, limit: int, timeout: float
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return up to *limit* records of the tables *names* after the sequence number *after*.
+
+        Raises:
+            ChangesTrimmed: Records after *after* are no longer kept.
+            ConfigurationError: One of the tables is missing, or keeps no changes.
+        """
+
+        def read() -> Sequence[Mapping[str, Any]]:
+            found = list(self._all_tables(names, timeout).values())
+            return self._storage.read(
+                lambda connection: feed.read(connection, found, after, limit, self._clock()), timeout, snapshot=True
+            )
+
+        return self._on_tables(read)
+
+    def keep_changes(self, name: str, timeout: float) -> None:
+        """Have the table *name* keep its changes from now on; nothing happens where it does.
+
+        Raises:
+            ConfigurationError: There is no such table.
+        """
+        if self._on_tables(lambda: self._table(name, timeout)).definition.stream:
+            return
+        self._on_tables(lambda: self._storage.write(lambda connection: tables.keep_changes(connection, name), timeout))
+        self._forget_tables()
+
+    def _on_tables(self, work: Callable[[], T]) -> T:
+        try:
+            return self._looking_again(work)
+        except Refused as refusal:
+            raise ConfigurationError(
+                f"There is no such table to keep changes of: {refusal.body['message']}. Call create_tables() first."
+            ) from None
 
 
 def _table_names(request: Any) -> Iterable[str]:

@@ -11,7 +11,7 @@ from typing import Final
 from common.exceptions import ConfigurationError
 
 APPLICATION_ID: Final = 0x434D4459  # "CMDY", in the header of every file of ours
-VERSION: Final = 1
+VERSION: Final = 2
 _CHECKED_BYTES: Final = 64 * 1024 * 1024
 
 _LEAST_BYTES: Final = 512  # SQLite's smallest page
@@ -25,7 +25,13 @@ _VERSION_1: Final = (
     "CREATE TABLE dynamo_tokens (token TEXT PRIMARY KEY, digest BLOB NOT NULL, expires REAL NOT NULL) WITHOUT ROWID",
     "CREATE INDEX dynamo_tokens_by_expiry ON dynamo_tokens (expires)",
 )
-_UPGRADES: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType({0: _VERSION_1})
+_VERSION_2: Final = (
+    "CREATE TABLE dynamo_feed (last INTEGER NOT NULL)",
+    "INSERT INTO dynamo_feed (last) VALUES (0)",
+    # In the first version a table could be made with a stream, and kept nothing.
+    "UPDATE dynamo_tables SET definition = CAST(replace(definition, '\"stream\":true', '\"stream\":false') AS BLOB)",
+)
+_UPGRADES: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType({0: _VERSION_1, 1: _VERSION_2})
 """Version found in the file, to the statements that bring it to the next one; 0 is an empty file."""
 
 

@@ -54,4 +54,4 @@ class Past:
 
 def _restore(connection: sqlite3.Connection, image: Image) -> None:
     back = Write(image.write.table, image.write.key, None, lambda _old, _size: (image.item, image.size))
-    store(connection, back, evaluate(connection, back), Consumed(back.table.name))
+    store(connection, back, evaluate(connection, back), Consumed(back.table.name), now=0.0)

@@ -69,6 +69,8 @@ class Table:
         self.key = definition.key
         self.key_names = (self.key.partition,) if self.key.sort is None else (self.key.partition, self.key.sort)
         self.rows = f"items_{table_id}"
+        self.changes = f"changes_{table_id}"
+        """Where its changes are, if it keeps them."""
         self.select = f"SELECT id, size, item FROM {self.rows} WHERE pk = ? AND sk = ?"
         self.insert = f"INSERT INTO {self.rows} (pk, sk, size, item) VALUES (?, ?, ?, ?)"
         self.replace = f"UPDATE {self.rows} SET size = ?, item = ? WHERE id = ?"
@@ -114,13 +116,11 @@ def create(connection: sqlite3.Connection, definition: TableDefinition, now: flo
     _check(definition)
     definition = replace(definition, ttl_attribute=None)  # a request of its own switches TTL on
     try:
-        table_id = connection.execute(
-            "INSERT INTO dynamo_tables (name, definition, created) VALUES (?, ?, ?)",
-            (definition.name, orjson.dumps(asdict(definition)), now),
-        ).lastrowid
+        table = _insert(connection, definition, now)
     except sqlite3.IntegrityError:
         raise Refused("ResourceInUseException", f"Table already exists: {definition.name}") from None
-    table = Table(int(table_id or 0), now, definition)
+    if definition.stream:
+        _make_changes(connection, table)
     connection.execute(
         f"CREATE TABLE {table.rows} (id INTEGER PRIMARY KEY, pk BLOB NOT NULL, sk BLOB NOT NULL,"
         " size INTEGER NOT NULL, item BLOB NOT NULL, UNIQUE (pk, sk))"
@@ -131,6 +131,35 @@ def create(connection: sqlite3.Connection, definition: TableDefinition, now: flo
             " item INTEGER NOT NULL, PRIMARY KEY (ipk, isk, pk, sk)) WITHOUT ROWID"
         )
     return {**describe(table), "TableStatus": "CREATING"}
+
+
+def _make_changes(connection: sqlite3.Connection, table: Table) -> None:
+    connection.execute(
+        f"CREATE TABLE {table.changes} (number INTEGER PRIMARY KEY, at REAL NOT NULL, old BLOB, new BLOB)"
+    )
+
+
+def keep_changes(connection: sqlite3.Connection, name: str) -> None:
+    """Have a table keep its changes from now on; nothing happens where it does."""
+    old = load(connection, name)
+    if old.definition.stream:
+        return
+    # Other processes know the table without its feed. Under a new number they do not find it, and look again.
+    connection.execute("DELETE FROM dynamo_tables WHERE id = ?", (old.id,))
+    table = _insert(connection, replace(old.definition, stream=True), old.created)
+    _make_changes(connection, table)
+    renamed = [(old.rows, table.rows)]
+    renamed += [(index.rows, moved.rows) for index, moved in zip(old.indexes, table.indexes, strict=True)]
+    for before, after in renamed:
+        connection.execute(f"ALTER TABLE {before} RENAME TO {after}")
+
+
+def _insert(connection: sqlite3.Connection, definition: TableDefinition, created: float) -> Table:
+    table_id = connection.execute(
+        "INSERT INTO dynamo_tables (name, definition, created) VALUES (?, ?, ?)",
+        (definition.name, orjson.dumps(asdict(definition)), created),
+    ).lastrowid
+    return Table(int(table_id or 0), created, definition)
 
 
 def _check(definition: TableDefinition) -> None:
@@ -163,6 +192,8 @@ def drop(connection: sqlite3.Connection, name: str) -> Mapping[str, Any]:
     for index in table.indexes:
         connection.execute(f"DROP TABLE {index.rows}")
     connection.execute(f"DROP TABLE {table.rows}")
+    if table.definition.stream:
+        connection.execute(f"DROP TABLE {table.changes}")
     connection.execute("DELETE FROM dynamo_tables WHERE id = ?", (table.id,))
     return {**describe(table), "TableStatus": "DELETING"}
 

@@ -25,11 +25,11 @@ _MAX_BYTES = 4 * 1024 * 1024
 TOKEN_SECONDS = 600.0
 
 
-def write(connection: sqlite3.Connection, prepared: Write) -> Mapping[str, Any]:
+def write(connection: sqlite3.Connection, prepared: Write, now: float) -> Mapping[str, Any]:
     """Execute one put, update or delete."""
     outcome = evaluate(connection, prepared)
     consumed = Consumed(prepared.table.name)
-    store(connection, prepared, outcome, consumed)
+    store(connection, prepared, outcome, consumed, now=now)
     return {**attributes(prepared, outcome), "ConsumedCapacity": consumed.body()}
 
 
@@ -51,12 +51,12 @@ def prepare_batch(request: BatchWriteItem, tables: Tables) -> tuple[Write, ...]:
     return prepared
 
 
-def batch_write(connection: sqlite3.Connection, prepared: tuple[Write, ...]) -> Mapping[str, Any]:
+def batch_write(connection: sqlite3.Connection, prepared: tuple[Write, ...], now: float) -> Mapping[str, Any]:
     """Execute the writes of a batch, each for itself."""
     bills: dict[str, Consumed] = {}
     for each in prepared:
         consumed = bills.setdefault(each.table.name, Consumed(each.table.name))
-        store(connection, each, evaluate(connection, each), consumed)
+        store(connection, each, evaluate(connection, each), consumed, now=now)
     return {"UnprocessedItems": {}, "ConsumedCapacity": [bill.body() for bill in bills.values()]}
 
 
@@ -95,13 +95,13 @@ def transact_write(
 ) -> Mapping[str, Any]:
     """Execute all parts or none; a token seen within ten minutes is answered without writing."""
     if request.token is None:
-        return _commit(connection, prepared)
+        return _commit(connection, prepared, now)
     digest = _digest(request)
     connection.execute("DELETE FROM dynamo_tokens WHERE expires <= ?", (now,))
     seen = connection.execute("SELECT digest FROM dynamo_tokens WHERE token = ?", (request.token,)).fetchone()
     if seen is not None:
         return _replay(connection, prepared, same=seen[0] == digest)
-    body = _commit(connection, prepared)
+    body = _commit(connection, prepared, now)
     connection.execute(
         "INSERT INTO dynamo_tokens (token, digest, expires) VALUES (?, ?, ?)",
         (request.token, digest, now + TOKEN_SECONDS),
@@ -117,7 +117,7 @@ def _digest(request: TransactWriteItems) -> bytes:
     return sha256(orjson.dumps(parameters, default=bytes.hex, option=orjson.OPT_SORT_KEYS)).digest()
 
 
-def _commit(connection: sqlite3.Connection, prepared: tuple[Write, ...]) -> Mapping[str, Any]:
+def _commit(connection: sqlite3.Connection, prepared: tuple[Write, ...], now: float) -> Mapping[str, Any]:
     outcomes: list[Outcome] = []
     reasons: list[Mapping[str, Any]] = []
     for each in prepared:
@@ -132,7 +132,8 @@ def _commit(connection: sqlite3.Connection, prepared: tuple[Write, ...]) -> Mapp
         raise invalid("Transaction request size exceeds the maximum of 4 MB")
     bills: dict[str, Consumed] = {}
     for each, outcome in zip(prepared, outcomes, strict=True):
-        store(connection, each, outcome, bills.setdefault(each.table.name, Consumed(each.table.name)), factor=2)
+        bill = bills.setdefault(each.table.name, Consumed(each.table.name))
+        store(connection, each, outcome, bill, now=now, factor=2)
     return {"ConsumedCapacity": [bill.body("Write") for bill in bills.values()]}
 
 

@@ -5,6 +5,7 @@ import random as chance
 import time
 from collections.abc import Callable
 
+from common.dynamo.change_feed import ChangeFeed, feed_of
 from common.dynamo.requests import Request
 from common.dynamo.wire import Answer, Wire
 from common.dynamo.wire.embedded.engine import Engine
@@ -59,6 +60,11 @@ class EmbeddedWire:
     def reason(self) -> str:
         """Why this wire was chosen, in one line for the operator."""
         return self._wire.reason
+
+    @property
+    def feed(self) -> ChangeFeed | None:
+        """What keeps the changes of the tables; faults leave it alone."""
+        return feed_of(self._wire)
 
     def send(self, request: Request, timeout: float) -> Answer:
         """Execute *request* once, within *timeout* seconds.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.dynamo.requests import Condition, ConditionCheck, DeleteItem, PutItem, ReturnValues, UpdateItem
-from common.dynamo.wire.embedded import updates
+from common.dynamo.wire.embedded import feed, updates
 from common.dynamo.wire.embedded.capacity import Consumed, write_units
 from common.dynamo.wire.embedded.checks import check_condition, check_update
 from common.dynamo.wire.embedded.conditions import equal, holds
@@ -123,8 +123,19 @@ def evaluate(connection: sqlite3.Connection, write: Write) -> Outcome:
     return Outcome(row_id, old, old_size, new, new_size)
 
 
-def store(connection: sqlite3.Connection, write: Write, outcome: Outcome, consumed: Consumed, factor: int = 1) -> None:
-    """Store *outcome* and charge it; the table is charged *factor* times."""
+def store(
+    connection: sqlite3.Connection, write: Write, outcome: Outcome, consumed: Consumed, *, now: float, factor: int = 1
+) -> None:
+    """Store *outcome*, with what it changes in the feed of a table that keeps one, and charge it.
+
+    Args:
+        connection: In a transaction that writes.
+        write: What was asked for.
+        outcome: What becomes of it.
+        consumed: The bill; the table is charged *factor* times.
+        now: Epoch seconds.
+        factor: 2 in a transaction.
+    """
     consumed.base += factor * write_units(max(outcome.old_size, outcome.new_size))
     if outcome.new is outcome.old:
         return
@@ -141,6 +152,8 @@ def store(connection: sqlite3.Connection, write: Write, outcome: Outcome, consum
         units = _store_entry(connection, index, write.key, outcome, row_id)
         if units:
             consumed.add_index(index.name, units)
+    if table.definition.stream:
+        feed.record(connection, table, outcome.old, outcome.new, now)
 
 
 def _store_entry(
