@@ -12,6 +12,7 @@ from common.dynamo.bound_keys import QueryableKey
 from common.dynamo.changes import Recorder
 from common.dynamo.execution import Deadline, Executor, Pattern
 from common.dynamo.expressions import all_of, record_condition
+from common.dynamo.form_filters import lets_older_through, passes
 from common.dynamo.key_ranges import KeyRange
 from common.dynamo.layout import PARTITION, SORT, TYPE
 from common.dynamo.paging import Cursors, Page
@@ -60,7 +61,8 @@ class EntityQuery(Generic[M]):
     def where(self, condition: Where[M]) -> "EntityQuery[M]":
         """Return the query that also filters by *condition*: a callback over the model, or a ready-made tree.
 
-        A filter saves transfer, not capacity: DynamoDB charges for what it examines.
+        A filter saves transfer, not capacity: DynamoDB charges for what it examines. Items of an older schema are all
+        transferred, and judged by what their upcast steps make of them.
         """
         recorded = record_condition(Recorder(self.plan.mapped), condition)
         return replace(self, filter=all_of([self.filter, recorded]))
@@ -99,16 +101,17 @@ class EntityQuery(Generic[M]):
         """
         if limit is not None:
             require_whole_number("limit", limit, least=1)
-        keys = self._range()
+        keys = self.key_range()
         return keys.request(keys.keys[shard], limit=limit, start=start, backward=backward)
 
-    def _range(self) -> KeyRange:
+    def key_range(self) -> KeyRange:
+        """Return which keys are read, in which order."""
         return KeyRange(
             table=self.plan.table,
             index=self.index,
             keys=self.key.conditions(self.partition, self.prefix, self.low, self.high),
             order=self.key.order if self.index is None else (*self.key.order, *INDEX_ORDER),
-            filter=self.filter,
+            filter=lets_older_through(self.plan.mapped, self.filter),
             consistent=self.consistent,
             forward=self.forward,
         )
@@ -149,20 +152,23 @@ class EntityQuery(Generic[M]):
 
     def _reader(self) -> RangeReader[M]:
         return RangeReader(
-            range=self._range(),
+            range=self.key_range(),
             executor=self.executor,
             cursors=self.cursors,
             pattern=self.pattern,
             subject=(self.plan.entity.name, str(self.shows_expired)),
-            is_wanted=self._is_wanted,
+            is_wanted=self.wants,
             decode=self.plan.mapped.decode,
         )
 
-    def _is_wanted(self, item: Item) -> bool:
+    def wants(self, item: Item) -> bool:
+        """Tell whether *item* is of this type and, unless asked for, has not expired."""
         mapped = self.plan.mapped
         if item.get(TYPE) != mapped.stamps[TYPE]:
             return False
-        return self.shows_expired or not has_expired(mapped, item, self.plan.clock())
+        if not self.shows_expired and has_expired(mapped, item, self.plan.clock()):
+            return False
+        return self.filter is None or passes(mapped, self.filter, item)
 
 
 def build_query(
@@ -186,8 +192,7 @@ def build_query(
     mapped = plan.mapped
     if index is not None and (not isinstance(index, str) or index not in mapped.indexes):
         known = ", ".join(mapped.indexes) or "none"
-        told = f"index {index!r}" if isinstance(index, str) else f"what index= names, a {type(index).__name__}"
-        raise ConfigurationError(f"{plan.entity.name} is not in {told}. It is in: {known}.")
+        raise ConfigurationError(f"{plan.entity.name} is not in the index that index= names; it is in: {known}.")
     if index is not None and consistent:
         raise ConfigurationError(
             f"Index {index} cannot be read consistently; query the table, or leave consistent=False."

@@ -32,6 +32,7 @@ from common.dynamo.changes import Recorder
 from common.dynamo.cost import NOTHING, Cost
 from common.dynamo.execution import Deadline, Executor, Operation, Pattern
 from common.dynamo.expressions import all_of, record_condition
+from common.dynamo.form_filters import lets_older_through, passes
 from common.dynamo.layout import EXPIRY_PATH, TYPE, TYPE_PATH
 from common.dynamo.pacing import UnitPace
 from common.dynamo.paging import Cursors, Page, Position
@@ -107,7 +108,8 @@ class EntityScan(Generic[M]):
     def where(self, condition: Where[M]) -> "EntityScan[M]":
         """Return the scan that also filters by *condition*: a callback over the model, or a ready-made tree.
 
-        A filter saves transfer, not capacity: DynamoDB charges for what it examines.
+        A filter saves transfer, not capacity: DynamoDB charges for what it examines. Items of an older schema are all
+        transferred, and judged by what their upcast steps make of them.
         """
         recorded = record_condition(Recorder(self.plan.mapped), condition)
         return replace(self, filter=all_of([self.filter, recorded]))
@@ -132,7 +134,7 @@ class EntityScan(Generic[M]):
         own = rq.Compare("=", TYPE_PATH, rq.Constant(mapped.stamps[TYPE]))
         return rq.Scan(
             table=self.plan.table,
-            filter=all_of([own, self._unexpired(), self.filter]),
+            filter=all_of([own, self._unexpired(), lets_older_through(mapped, self.filter)]),
             consistent=self.consistent,
             limit=limit,
             start=position.start,
@@ -233,7 +235,9 @@ class EntityScan(Generic[M]):
         mapped = self.plan.mapped
         if item.get(TYPE) != mapped.stamps[TYPE]:
             return False
-        return self.shows_expired or not has_expired(mapped, item, self.plan.clock())
+        if not self.shows_expired and has_expired(mapped, item, self.plan.clock()):
+            return False
+        return self.filter is None or passes(mapped, self.filter, item)
 
     def _gather(
         self, size: int | None, positions: tuple[SegmentPosition, ...], deadline: "float | Deadline | None"

@@ -14,6 +14,7 @@ through the upcast steps in between, one after the other; the stored item change
 {'pk': {'S': 'N#1'}, '_t': {'S': 'note'}, '_s': {'N': '3'}, 'title': {'S': 'Plan'}}
 """
 
+import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ is next written, so unknown attributes are handed on. Keys and the layer's own a
 stay as they are, whatever it does with them. It is pure, and may run many times on one item before a write keeps its
 result."""
 
+_NUMERAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _KEPT: Final = (PARTITION, SORT, TYPE, WRITE_ID)
 
 
@@ -141,22 +143,37 @@ def _is_map(content: object) -> bool:
     )
 
 
-def _is_set_of(kind: type) -> Callable[[object], bool]:
-    return lambda content: (
-        isinstance(content, list | tuple) and bool(content) and all(isinstance(member, kind) for member in content)
-    )
+def _is_text(content: object) -> bool:
+    return isinstance(content, str)
+
+
+def _is_numeral(content: object) -> bool:
+    return isinstance(content, str) and _NUMERAL.fullmatch(content) is not None
+
+
+def _is_binary(content: object) -> bool:
+    return isinstance(content, bytes)
+
+
+def _is_set_of(is_member: Callable[[object], bool]) -> Callable[[object], bool]:
+    def is_set(content: object) -> bool:
+        return (
+            isinstance(content, list | tuple) and all(map(is_member, content)) and len(set(content)) == len(content) > 0
+        )
+
+    return is_set
 
 
 _SHAPES: Final[Mapping[str, Callable[[object], bool]]] = {
-    "S": lambda content: isinstance(content, str),
-    "N": lambda content: isinstance(content, str),
-    "B": lambda content: isinstance(content, bytes),
+    "S": _is_text,
+    "N": _is_numeral,
+    "B": _is_binary,
     "BOOL": lambda content: isinstance(content, bool),
     "NULL": lambda content: content is True,
     "L": _is_list,
     "M": _is_map,
-    "SS": _is_set_of(str),
-    "NS": _is_set_of(str),
-    "BS": _is_set_of(bytes),
+    "SS": _is_set_of(_is_text),
+    "NS": _is_set_of(_is_numeral),
+    "BS": _is_set_of(_is_binary),
 }
 """``AttributeValue`` of the Amazon DynamoDB API Reference, in the form that the layer keeps them."""
