@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from common.dynamo.requests import CreateTable, DeleteTable, Request
 from common.dynamo.testing.server import Dynoxide
+from common.dynamo.testing.streams import Record, feed_records, stream_records
 from common.dynamo.wire import Answer, Wire
 from common.dynamo.wire.embedded import EmbeddedWire
 from common.dynamo.wire.faults import FaultPlan
@@ -92,14 +93,21 @@ class Engine(ABC):
         """Return a new wire; the caller closes it. Two wires of the embedded engine share nothing."""
 
     @abstractmethod
-    def open(self, *, table: str, faults: FaultPlan | None = None, **options: Any) -> "Database":
+    def open(
+        self, *, table: str, faults: FaultPlan | None = None, stream: bool = False, **options: Any
+    ) -> "Database":
         """Return a new database on *table*, which is made as soon as it is needed; the caller closes it.
 
         Args:
             table: The one table of the database.
             faults: Which call meets which fault.
+            stream: Whether the table keeps its changes, for :meth:`changes`.
             **options: As for ``Database.embedded`` and ``Database.connect``.
         """
+
+    @abstractmethod
+    def changes(self, database: "Database") -> tuple[Record, ...]:
+        """Return all changes of the tables of *database*, which keep them, in order; faults leave them alone."""
 
     @abstractmethod
     def stop(self) -> None:
@@ -113,11 +121,15 @@ class EmbeddedEngine(Engine):
         """Return a wire to a new, empty database."""
         return EmbeddedWire(faults=faults)
 
-    def open(self, *, table: str, faults: FaultPlan | None = None, **options: Any) -> "Database":
+    def open(self, *, table: str, faults: FaultPlan | None = None, stream: bool = False, **options: Any) -> "Database":
         """Return a new database in memory."""
         from common.dynamo.database import Database
 
-        return Database.embedded(table=table, faults=faults, **options)
+        return Database.embedded(table=table, faults=faults, stream=stream, **options)
+
+    def changes(self, database: "Database") -> tuple[Record, ...]:
+        """Return all records of the database's feed."""
+        return feed_records(database)
 
     def stop(self) -> None:
         """Do nothing: each database is closed by who opened it."""
@@ -136,19 +148,29 @@ class NetworkEngine(Engine):
         super().__init__(choice)
         self.endpoint_url = endpoint_url
         self.server = server
+        self._patience = 0.0
 
     def wire(self, *, faults: FaultPlan | None = None) -> Wire:
         """Return a new wire of the chosen kind."""
         plain = network_wire(self.endpoint_url, self.choice.wire)
         return plain if faults is None else FaultyWire(plain, faults)
 
-    def open(self, *, table: str, faults: FaultPlan | None = None, **options: Any) -> "Database":
+    def open(self, *, table: str, faults: FaultPlan | None = None, stream: bool = False, **options: Any) -> "Database":
         """Return a new database on *table*, which is made at once."""
         from common.dynamo.database import Database
 
         database = Database.connect(table=table, wire=self.wire(faults=faults), **options)
-        database.create_tables()
+        database.create_tables(stream=stream)
         return database
+
+    def changes(self, database: "Database") -> tuple[Record, ...]:
+        """Return all records of the streams of the database's tables, table by table."""
+        client = self._streams_client()
+        tables = [definition.name for definition in database.table_definitions()]
+        return tuple(record for table in tables for record in stream_records(client, table, patience=self._patience))
+
+    def _streams_client(self) -> Any:
+        return _session().client("dynamodbstreams", endpoint_url=self.endpoint_url)
 
     def stop(self) -> None:
         """Stop the server, if it is ours."""
@@ -162,6 +184,7 @@ class AwsEngine(NetworkEngine):
     def __init__(self, choice: Choice) -> None:
         super().__init__(choice, "")
         self._made: set[str] = set()
+        self._patience = _AWS_SECONDS
 
     def wire(self, *, faults: FaultPlan | None = None) -> Wire:
         """Return a new wire of the chosen kind, which remembers the tables that are made through it."""
@@ -171,9 +194,14 @@ class AwsEngine(NetworkEngine):
         plain = TableRecorder(BotoWire.build(timeout=_AWS_SECONDS), self._made)
         return plain if faults is None else FaultyWire(plain, faults)
 
-    def open(self, *, table: str, faults: FaultPlan | None = None, **options: Any) -> "Database":
+    def open(self, *, table: str, faults: FaultPlan | None = None, stream: bool = False, **options: Any) -> "Database":
         """Return a new database on *table*, which is made at once; that takes AWS some ten seconds."""
-        return super().open(table=table, faults=faults, **{"deadline": _AWS_SECONDS, **options})
+        return super().open(table=table, faults=faults, stream=stream, **{"deadline": _AWS_SECONDS, **options})
+
+    def _streams_client(self) -> Any:
+        import boto3
+
+        return boto3.client("dynamodbstreams")
 
     def stop(self) -> None:
         """Delete what was made."""
