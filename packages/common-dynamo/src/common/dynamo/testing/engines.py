@@ -93,9 +93,7 @@ class Engine(ABC):
         """Return a new wire; the caller closes it. Two wires of the embedded engine share nothing."""
 
     @abstractmethod
-    def open(
-        self, *, table: str, faults: FaultPlan | None = None, stream: bool = False, **options: Any
-    ) -> "Database":
+    def open(self, *, table: str, faults: FaultPlan | None = None, stream: bool = False, **options: Any) -> "Database":
         """Return a new database on *table*, which is made as soon as it is needed; the caller closes it.
 
         Args:
