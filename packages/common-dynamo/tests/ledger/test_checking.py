@@ -28,6 +28,17 @@ def _add(attribute: str, amount: str) -> Damage:
     return damage
 
 
+def _refund(amount: str) -> Damage:
+    def damage(ledger: LedgerKit, user: str, order: Order) -> Request:
+        return UpdateItem(
+            table=ledger.db.table_of(ORDER),
+            key=ORDER.item_key(user, order.id),
+            update=Update(add=((ORDER.path("refunded"), Constant({"N": amount})),)),
+        )
+
+    return damage
+
+
 def _lose_entry(ledger: LedgerKit, user: str, order: Order) -> Request:
     return DeleteItem(table=ledger.db.table_of(ENTRY), key=ENTRY.item_key(user, order.id))
 
@@ -56,9 +67,14 @@ def _lose_order(ledger: LedgerKit, user: str, order: Order) -> Request:
                 "completed order {order} has no journal entry",
             ],
         ),
+        (
+            _refund("1000.00"),
+            ["order {order} and its refunds differ", "order {order} has cost less than was refunded"],
+        ),
+        (_refund("0.01"), ["order {order} and its refunds differ"]),
         (_lose_order, ["journal entry {order} has no completed order"]),
     ],
-    ids=["a cent too much", "an asset too little", "a hold of nobody", "an entry lost", "an order lost"],
+    ids=["a cent", "an asset", "a hold", "an entry lost", "a refund too large", "a refund unposted", "an order lost"],
 )
 def test_the_check_names_what_does_not_agree(ledger: LedgerKit, damage: Damage, found: list[str]) -> None:
     """One thing is damaged behind the ledger's back; the check says which, and by how much."""

@@ -2,7 +2,7 @@
 
 import ast
 from concurrent.futures import ThreadPoolExecutor
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,14 @@ import common.entities
 from common.dynamo.dao.ledger_types import ACCOUNT
 from common.dynamo.dao.postings import CASH, Posting, account_update
 from common.dynamo.dao.trades import Trade
-from common.dynamo.exceptions import AssetInactive, InsufficientFunds, InvalidItem, NotFound, OrderTooSmall
+from common.dynamo.exceptions import (
+    AssetInactive,
+    InsufficientFunds,
+    InvalidItem,
+    NotFound,
+    OrderTooSmall,
+    RefundTooLarge,
+)
 from common.dynamo.execution import Pattern
 from common.dynamo.requests import And, Compare, Constant, UpdateItem
 from common.dynamo.requests import Path as AttributePath
@@ -303,3 +310,29 @@ def test_no_module_on_the_way_of_money_knows_floats() -> None:
             place = f"{path.name}:{getattr(node, 'lineno', 0)}"
             assert not (isinstance(node, ast.Name) and node.id == "float"), place
             assert not isinstance(getattr(node, "value", None), float), place
+
+
+LARGEST = "9999999999999999999999999999.99"
+"""Thirty digits, the most that one amount has."""
+
+
+def test_the_largest_amounts_are_exact_in_any_decimal_context(ledger: LedgerKit) -> None:
+    """Thirty digits are moved, compared, held, refunded and read without any help of the process's context."""
+    user = ledger.open_account()
+    with localcontext(Context(prec=6, traps=[Inexact, InvalidOperation])):
+        ledger.balances.deposit(user, LARGEST, request_id=ledger.new_id())
+        bought = ledger.orders.buy(
+            user, "BTC", "9999999999999999999999.99999999", price="1000000", request_id=ledger.new_id()
+        ).entry
+        with pytest.raises(InsufficientFunds):
+            ledger.balances.withdraw(user, "0.01", request_id=ledger.new_id())
+        ledger.balances.refund(bought, "9999999999999999999999999999.98", request_id=ledger.new_id())
+        with pytest.raises(RefundTooLarge) as refused:
+            ledger.balances.refund(bought, "0.02", request_id=ledger.new_id())
+        held = ledger.place(user, quantity="9999999999999999999999.99999998", limit="1000000")
+        ledger.orders.cancel(held, request_id=ledger.new_id())
+        ledger.balances.adjust(user, "-9999999999999999999999999999.98", reason="the end", request_id=ledger.new_id())
+
+    assert refused.value.refundable == Decimal("0.01")
+    assert ledger.balances.get(user).available == 0
+    assert ledger.check(user) == ()

@@ -124,8 +124,13 @@ def _unmatched(entries: Iterable[JournalEntry], orders: Iterable[StoredOrder]) -
     for entry_id in sorted(traded[order].id for order in traded.keys() - filled.keys()):
         yield Discrepancy(f"journal entry {entry_id} has no completed order")
     for order_id in sorted(filled.keys() & traded.keys()):
-        order, entry = filled[order_id], traded[order_id]
-        if order.refunded != refunds.get(order_id):
-            yield Discrepancy(f"order {order_id} and its refunds differ", order.refunded, refunds.get(order_id))
-        if entry.id != (order.fill or order.id) or abs(entry.cash or Decimal(0)) != order.total:
-            yield Discrepancy(f"order {order_id} and its journal entry differ", order.total, entry.cash)
+        yield from _compared(filled[order_id], traded[order_id], refunds.get(order_id))
+
+
+def _compared(order: StoredOrder, entry: JournalEntry, refunds: Decimal | None) -> Iterator[Discrepancy]:
+    if entry.id != (order.fill or order.id) or (entry.cash or Decimal(0)).copy_abs() != order.total:
+        yield Discrepancy(f"order {order.id} and its journal entry differ", order.total, entry.cash)
+    if order.refunded != refunds:
+        yield Discrepancy(f"order {order.id} and its refunds differ", order.refunded, refunds)
+    if order.refunded is not None and order.total is not None and order.refunded > order.total:
+        yield Discrepancy(f"order {order.id} has cost less than was refunded", order.total, order.refunded)

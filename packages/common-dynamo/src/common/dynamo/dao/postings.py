@@ -74,7 +74,7 @@ class Posting:
     @property
     def taken(self) -> Mapping[str, Decimal]:
         """What the account must have: attribute to amount above zero."""
-        return {name: -amount for name, amount in self.changes.items() if amount < 0}
+        return {name: amount.copy_negate() for name, amount in self.changes.items() if amount < 0}
 
 
 def account_update(table: str, key: ItemKey, posting: Posting, *, last: str) -> UpdateItem:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Self
 
+from common.core.validation import add_exactly
 from common.dynamo.dao.instruction import Instruction, stale_request_id
 from common.dynamo.dao.ledger import Ledger
 from common.dynamo.dao.ledger_types import ENTRY, ORDER
@@ -76,7 +77,7 @@ class Refund:
             message = "Only a completed buy can be refunded. Give the order as it is read once it is COMPLETED."
             raise InvalidInput(errors=(FieldError("/order", "order_not_refundable", message),))
         if amount > order.total:
-            raise RefundTooLarge(refundable=order.total - (order.refunded or Decimal(0)))
+            raise RefundTooLarge(refundable=_rest(order.total, order.refunded))
         terms = ledger.instruct(order.user, request_id, *hashed_terms(order)).input
         instruction = ledger.instruct(order.user, request_id, _KIND.value, order.id, amount)
         return cls(ledger=ledger, order=order, total=order.total, amount=amount, instruction=instruction, terms=terms)
@@ -125,7 +126,7 @@ class Refund:
 
     @property
     def _leaves_enough(self) -> Condition:
-        return Compare("<=", _REFUNDED, self._money(self.total - self.amount))
+        return Compare("<=", _REFUNDED, self._money(_rest(self.total, self.amount)))
 
     def _money(self, amount: Decimal) -> Constant:
         return Constant({"N": digits(amount)})
@@ -186,4 +187,8 @@ def _refused_by_order(refund: Refund, item: Item | None) -> CommonError:
     if stored.input != refund.terms or stored.total != refund.total:
         message = "The order is not the one that is stored under its id. Read it again and repeat the refund with that."
         return InvalidInput(errors=(FieldError("/order", "order_differs", message),))
-    return RefundTooLarge(refundable=refund.total - (stored.refunded or Decimal(0)))
+    return RefundTooLarge(refundable=_rest(refund.total, stored.refunded))
+
+
+def _rest(total: Decimal, taken: Decimal | None) -> Decimal:
+    return total if taken is None else add_exactly(total, taken.copy_negate())
