@@ -21,3 +21,23 @@ def test_a_bad_day_leaves_every_account_exact(faulty_ledger: LedgerKit, faults: 
 
     assert bank.run() == []
     assert faults.injected.total() > 40
+
+
+@pytest.mark.parametrize("seed", range(11, 11 + RUNS))
+def test_every_read_shows_exactly_the_trades_of_its_moment(
+    faulty_ledger: LedgerKit, faults: FaultPlan, seed: int
+) -> None:
+    """No read is torn, misses what was acknowledged, shows what was not asked for, or less than an earlier one."""
+    bank = Bank(faulty_ledger, faults, seed=seed, operations=300)
+
+    assert bank.run_bits() == []
+    assert len(bank.history.readings) > 60
+
+
+@pytest.mark.parametrize("seed", range(11, 11 + RUNS))
+def test_names_and_addresses_have_one_owner_each(faulty_ledger: LedgerKit, faults: FaultPlan, seed: int) -> None:
+    """Newcomers collide, move and leave: one winner per name, one user per address, no lock without its owner."""
+    bank = Bank(faulty_ledger, faults, seed=seed, operations=300)
+
+    assert bank.run_registrations() == []
+    assert len(bank.history.told) > 60

@@ -4,6 +4,7 @@ Each mutant takes one safeguard away, in the code or on its way to the engine; t
 judged here is the checker, so it always runs in process; the ledger itself is judged on the engine of the run.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -12,15 +13,17 @@ from typing import Any
 import pytest
 
 from common.core.utils import UlidGenerator
-from common.dynamo.dao import instruction, submission
+from common.dynamo.dao import instruction, registration, submission
 from common.dynamo.dao.order_steps import Step
 from common.dynamo.dao.postings import Posting
+from common.dynamo.dao.refunds import Refund
 from common.dynamo.exceptions import RequestIdReused
 from common.dynamo.layout import PARTITION_PATH
 from common.dynamo.requests import (
     Constant,
     Exists,
     GetItem,
+    PutItem,
     Request,
     TransactWriteItems,
     Update,
@@ -83,6 +86,32 @@ class ReadModifyWrite(FaultyWire):
         return replace(part, update=Update(set=(*part.update.set, *sums)))
 
 
+class EventualRead(FaultyWire):
+    """Accounts are read as they may have been a moment ago."""
+
+    def send(self, request: Request, timeout: float) -> Answer:
+        """Ask for no more than an eventual read."""
+        if isinstance(request, GetItem) and request.key["sk"] == {"S": "ACCT"}:
+            request = replace(request, consistent=False)
+        return super().send(request, timeout)
+
+
+class TwoReads(FaultyWire):
+    """An account is put together from two reads: cash of one moment, assets of another."""
+
+    def send(self, request: Request, timeout: float) -> Answer:
+        """Read twice, and take the cash from the first answer."""
+        answer = super().send(request, timeout)
+        if not isinstance(request, GetItem) or request.key["sk"] != {"S": "ACCT"} or "Item" not in answer.body:
+            return answer
+        time.sleep(0.002)
+        later = super().send(request, timeout)
+        if "Item" not in later.body:
+            return later
+        mixed = {**later.body["Item"], **{name: answer.body["Item"][name] for name in ("cash", "held")}}
+        return replace(later, body={**later.body, "Item": mixed})
+
+
 def plain(wire: Wire, plan: FaultPlan) -> FaultyWire:
     """The wire as it is."""
     return FaultyWire(wire, plan)
@@ -131,22 +160,40 @@ def nothing(patch: pytest.MonkeyPatch) -> None:
     """The code as it is; the mutation is on the wire."""
 
 
-MUTANTS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Callable[[Wire, FaultPlan], FaultyWire]]] = {
-    "no balance condition": (take_without_asking, plain),
-    "no idempotency": (write_over, plain),
-    "two writes": (nothing, InPieces),
-    "replay reported as failure": (call_repeats_failures, plain),
-    "read-modify-write": (nothing, ReadModifyWrite),
-    "unconditioned transition": (step_from_anywhere, plain),
-    "timestamp key": (key_by_time, plain),
-    "no tombstone": (forget_refusals, plain),
+def refund_without_end(patch: pytest.MonkeyPatch) -> None:
+    """No bound of refunds: each is compared with the order's total, and not with what was refunded before."""
+    patch.setattr(Refund, "_leaves_enough", property(lambda self: Exists(PARTITION_PATH)))
+
+
+def take_addresses(patch: pytest.MonkeyPatch) -> None:
+    """The lock on an address is put whoever has it."""
+    patch.setattr(registration, "claim", lambda table, item: PutItem(table=table, item=item))
+
+
+Mutate = Callable[[pytest.MonkeyPatch], None]
+WireOf = Callable[[Wire, FaultPlan], FaultyWire]
+Workload = Callable[[Bank], list[str]]
+
+MUTANTS: dict[str, tuple[Mutate, WireOf, Workload]] = {
+    "no balance condition": (take_without_asking, plain, Bank.run),
+    "no idempotency": (write_over, plain, Bank.run),
+    "two writes": (nothing, InPieces, Bank.run),
+    "replay reported as failure": (call_repeats_failures, plain, Bank.run),
+    "read-modify-write": (nothing, ReadModifyWrite, Bank.run),
+    "unconditioned transition": (step_from_anywhere, plain, Bank.run),
+    "timestamp key": (key_by_time, plain, Bank.run),
+    "no tombstone": (forget_refusals, plain, Bank.run),
+    "eventual account read": (nothing, EventualRead, Bank.run_bits),
+    "account in two reads": (nothing, TwoReads, Bank.run_bits),
+    "no bound of refunds": (refund_without_end, plain, Bank.run),
+    "names and addresses are overwritten": (take_addresses, plain, Bank.run_registrations),
 }
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_the_bank_catches(mutant: str, ledger_on: Callable[..., LedgerKit], monkeypatch: pytest.MonkeyPatch) -> None:
     """Within three runs some account, journal or answer is wrong, and the bank says so."""
-    mutate, wire_of = MUTANTS[mutant]
+    mutate, wire_of, run = MUTANTS[mutant]
     for seed in (1, 2, 3):
         plan = FaultPlan(seed)
         ledger = ledger_on(wire_of(EmbeddedWire(), plan))
@@ -154,7 +201,7 @@ def test_the_bank_catches(mutant: str, ledger_on: Callable[..., LedgerKit], monk
             bank = Bank(ledger, plan, seed=seed, operations=240, rates=RATES)
             bank.prepare()
             mutate(patch)
-            violations = bank.run()
+            violations = run(bank)
         ledger.db.close()
         if violations:
             return
