@@ -18,6 +18,7 @@ from common.dynamo.entity_type import EntityType, Index, Unique, View
 from common.dynamo.execution import Deadline, Operation, Pattern, Result
 from common.dynamo.expressions import begins_with, between, contains, exists, is_in, not_, not_exists, size
 from common.dynamo.interceptors import Call, Interceptor
+from common.dynamo.item_collections import Collection, CollectionQuery
 from common.dynamo.keys import Key
 from common.dynamo.paging import Page
 from common.dynamo.plan import Plan
@@ -32,6 +33,8 @@ __all__ = [
     "Budget",
     "Call",
     "Change",
+    "Collection",
+    "CollectionQuery",
     "Cost",
     "Database",
     "Deadline",

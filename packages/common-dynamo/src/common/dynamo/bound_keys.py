@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from common.dynamo.key_order import from_to
 from common.dynamo.keys import BoundTemplate
 from common.dynamo.requests import AttributeValue, KeyCondition, ScalarType, SortCondition
 from common.dynamo.shards import Sharding, shard_of, shard_partition
@@ -119,11 +120,6 @@ class BoundKey:
 
     def _between(self, prefix: Sequence[Any], low: Any, high: Any) -> SortCondition:
         lowest, highest = self.sort.bounds(prefix, low, high)
-        if highest is None:
-            return SortCondition(">=", {"S": lowest})
-        if lowest > highest:
+        if highest is not None and lowest > highest:
             raise InvalidInput("The range of the query is empty: its lower end lies above the upper one.")
-        if not lowest:
-            # A key is never empty, and DynamoDB refuses the empty text as a bound.
-            return SortCondition("<=", {"S": highest})
-        return SortCondition("between", {"S": lowest}, {"S": highest})
+        return from_to(lowest, highest)

@@ -13,9 +13,10 @@ from common.dynamo.arguments import require_callback, require_flag, require_kind
 from common.dynamo.change_feed import ChangePage, keep_changes, read_changes
 from common.dynamo.cost import unmetered
 from common.dynamo.entity_dao import DAO, Within
-from common.dynamo.entity_type import EntityType
+from common.dynamo.entity_type import EntityType, Index
 from common.dynamo.execution import DEFAULT_DEADLINE, Deadline, Executor, Operation, Pattern, Result
 from common.dynamo.first_use import TablesOnFirstUse
+from common.dynamo.item_collections import CollectionQuery, build_collection
 from common.dynamo.locking import ForkSafeLock
 from common.dynamo.opening import (
     DatabaseOptions,
@@ -28,6 +29,7 @@ from common.dynamo.opening import (
 from common.dynamo.option_checks import check_default_deadline, check_options, check_place
 from common.dynamo.paging import Cursors
 from common.dynamo.plan import Plan
+from common.dynamo.queries import EntityQuery
 from common.dynamo.registry import Registered, check_entity_types
 from common.dynamo.requests import Request, TableDefinition
 from common.dynamo.streams import StreamBatch, StreamChange, StreamSkip, decode_record, handle_records
@@ -186,6 +188,35 @@ class Database:
             with self._lock:
                 dao = self._daos.setdefault(id(entity), self._make_dao(entity))
         return cast("DAO[M]", dao)
+
+    def collection(
+        self,
+        fields: Mapping[str, Any],
+        entities: Iterable[EntityType[Any]],
+        *,
+        index: Index | str | None = None,
+        consistent: bool = False,
+        pattern: Pattern | None = None,
+    ) -> CollectionQuery:
+        """Return a query of several types in one partition: one Query, typed buckets, one cursor.
+
+        Args:
+            fields: Field to value: the partition key's, then the sort key's from the left where all types begin so.
+            entities: The types that are read; whatever else is in the partition is left out.
+            index: That all of them are in; ``None`` for the table.
+            consistent: Refused on an index.
+            pattern: Names the reads in spans, metrics and budgets; else ``Order+Line.collection``, of the models.
+
+        Raises:
+            ConfigurationError: The types do not share the partition key's template, its fields or a table; or what
+                :meth:`DAO.query` refuses for one of them.
+            InvalidInput: A value cannot be part of the key.
+        """
+
+        def query(entity: EntityType[Any]) -> EntityQuery[Any]:
+            return self.dao(entity).query(index, consistent=consistent, **fields)
+
+        return build_collection(fields, entities, query, index=index, pattern=pattern)
 
     def _make_dao(self, entity: EntityType[M]) -> DAO[M]:
         if not isinstance(entity, EntityType):

@@ -4,12 +4,13 @@ DynamoDB takes one condition on a sort key, and ``BETWEEN`` includes both ends, 
 "from the text just above x up to y".
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from common.dynamo.keys import SORT_LIMIT, successor
 from common.dynamo.requests import SortCondition
 
-__all__ = ["ends_of", "just_above", "just_below", "narrowed"]
+__all__ = ["ends_of", "from_to", "hull", "just_above", "just_below", "narrowed"]
 
 _GREATEST: Final = ((4, "\U0010ffff"), (3, "\uffff"), (2, "\u07ff"), (1, "\x7f"))
 """The greatest character of each length in UTF-8."""
@@ -66,11 +67,31 @@ def narrowed(sort: SortCondition | None, low: str, high: str | None) -> SortCond
     least = max(least, low)
     if high is not None:
         greatest = high if greatest is None else min(greatest, high)
-    if greatest is None:
-        return SortCondition(">=", {"S": least})
-    if least > greatest:
-        return None
-    if not least:
-        # A key is never empty, and DynamoDB refuses the empty text as a bound.
-        return SortCondition("<=", {"S": greatest})
-    return SortCondition("between", {"S": least}, {"S": greatest})
+    return None if greatest is not None and least > greatest else from_to(least, greatest)
+
+
+def hull(sorts: Sequence[SortCondition | None]) -> SortCondition | None:
+    """Return the narrowest condition that lets through whatever one of *sorts* does; ``None`` for everything.
+
+    >>> orders, lines = (SortCondition("begins_with", {"S": text}) for text in ("ORDER#7", "LINE#7#"))
+    >>> hull([orders, lines])
+    SortCondition(op='between', value={'S': 'LINE#7#'}, upper={'S': 'ORDER#8'})
+    """
+    if all(sort == sorts[0] for sort in sorts):
+        return sorts[0]
+    ends = [ends_of(sort) for sort in sorts]
+    least = min(low for low, _ in ends)
+    greatest = None if any(high is None for _, high in ends) else max(high or "" for _, high in ends)
+    return from_to(least, greatest) if least or greatest is not None else None
+
+
+def from_to(low: str, high: str | None) -> SortCondition:
+    """Return the condition of texts from *low* to *high*, both included; at least one end is given.
+
+    Args:
+        low: The empty text for no lower end: a key is never empty, and DynamoDB refuses the empty text as a bound.
+        high: ``None`` for no upper end.
+    """
+    if high is None:
+        return SortCondition(">=", {"S": low})
+    return SortCondition("between", {"S": low}, {"S": high}) if low else SortCondition("<=", {"S": high})

@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import BaseModel
 
 from common.dynamo import requests as rq
-from common.dynamo.arguments import require_flag, require_whole_number
+from common.dynamo.arguments import require_flag, require_mapping, require_whole_number
 from common.dynamo.bound_keys import QueryableKey
 from common.dynamo.changes import Recorder
 from common.dynamo.execution import Deadline, Executor, Pattern
@@ -20,7 +20,7 @@ from common.dynamo.plan import Plan, Where
 from common.dynamo.range_reader import RangeReader
 from common.dynamo.requests import Item, ItemKey, ScalarType
 from common.dynamo.writes import has_expired
-from common.exceptions import ConfigurationError
+from common.exceptions import ConfigurationError, InvalidInput
 
 __all__ = ["EntityQuery", "build_query"]
 
@@ -101,7 +101,12 @@ class EntityQuery(Generic[M]):
         """
         if limit is not None:
             require_whole_number("limit", limit, least=1)
+        if start is not None:
+            require_mapping("start", start)
+        require_flag("backward", backward)
         keys = self.key_range()
+        if require_whole_number("shard", shard, least=0) >= len(keys.keys):
+            raise InvalidInput(f"shard must be below {len(keys.keys)}, the shards of this partition.")
         return keys.request(keys.keys[shard], limit=limit, start=start, backward=backward)
 
     def key_range(self) -> KeyRange:

@@ -58,11 +58,16 @@ class RangeReader(Generic[T]):
 
     def all(self, *, limit: int | None = None, deadline: "float | Deadline | None" = None) -> list[T]:
         """Return all items, or the first *limit*, in order; one span however many calls."""
+        return list(self.gather(limit=limit, deadline=deadline).items)
+
+    def gather(self, *, limit: int | None = None, deadline: "float | Deadline | None" = None) -> Page[T]:
+        """Same as :meth:`all`, with what it cost; there are no cursors."""
         if limit is not None:
             require_whole_number("limit", limit, least=1)
         with self._operation(deadline) as operation:
             found = self._collect(operation, limit, Position(True, ()))
-            return [self.decode(item) for _, item in found.items]
+            models = [self.decode(item) for _, item in found.items]
+        return Page(models, operation.cost, found.scanned)
 
     def walk(self) -> Iterator[T]:
         """Walk over all items, up to 1 MB of each partition at a time; one span each time that something is read."""
