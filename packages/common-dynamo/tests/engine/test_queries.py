@@ -252,7 +252,7 @@ def test_fields_of_a_query_are_the_beginning_of_the_key(events: DAO[Event]) -> N
     for fields in ({}, {"at": 1}, {"room": "r", "kind": "x"}):
         with pytest.raises(ConfigurationError, match="takes room, then optionally at"):
             events.query(**fields)
-    with pytest.raises(ConfigurationError, match="not in index 'GSI7'"):
+    with pytest.raises(ConfigurationError, match="not in the index that index= names; it is in: GSI1"):
         events.query("GSI7", topic="t")
     with pytest.raises(InvalidInput, match="lower end lies above"):
         events.query(room="r").between(8, 3)

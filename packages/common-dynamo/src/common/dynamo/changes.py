@@ -10,6 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from common.dynamo import requests as rq
 from common.dynamo.annotations import FieldPlan
+from common.dynamo.arguments import require_callback, require_iterable, require_text
+from common.dynamo.exceptions import InvalidExpression, UnknownField
 from common.dynamo.expressions import RecordedValue, codec_of, encoded, exact, name_of, path_of, set_value_for
 from common.dynamo.layout import is_reserved
 from common.dynamo.mapping import Mapped
@@ -52,7 +54,7 @@ class Recorder:
         if spread is not None:
             return RecordedSpread(spread.prefix, spread.member, name)
         known = ", ".join(sorted([*codec.plans, *codec.spreads]))
-        raise AttributeError(f"{self._mapped.entity.name} has no stored field {name!r}; it has: {known}.")
+        raise UnknownField(f"{self._mapped.entity.name} has no stored field {name!r}; it has: {known}.")
 
     def __repr__(self) -> str:
         return f"<recorded {self._mapped.entity.name}>"
@@ -70,11 +72,12 @@ class RecordedSpread:
 
     def __getitem__(self, key: str) -> RecordedValue:
         if not isinstance(key, str):
-            raise TypeError(f"A member of {self._name} is named by a text.")
+            raise InvalidExpression(f"A member of {self._name} is named by a text.")
+        require_text(f"The name of a member of {self._name}", key)
         return RecordedValue(rq.Path((self._prefix + key,)), self._member, f"a member of {self._name}")
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"{self._name} is spread over attributes: name one of its keys, {self._name}[key].")
+        raise UnknownField(f"{self._name} is spread over attributes: name one of its keys, {self._name}[key].")
 
 
 class Change(Generic[M]):
@@ -130,10 +133,10 @@ class Change(Generic[M]):
 
         Raises:
             InvalidInput: *amount* does not fit the field, or an empty set is added.
-            TypeError: The field is neither a number nor a set.
+            InvalidExpression: The field is neither a number nor a set.
         """
         if codec_of(field).tags - _ADDABLE:
-            raise TypeError(f"{name_of(field)} is neither a number nor a set.")
+            raise InvalidExpression(f"{name_of(field)} is neither a number nor a set.")
         self._check_scale(field, amount)
         self._adds.append((path_of(field), _not_null(field, encoded(field, amount))))
 
@@ -156,6 +159,7 @@ class Change(Generic[M]):
             InvalidInput: A value does not fit the list's members.
         """
         path = path_of(field)
+        values = require_iterable("values", values, "values")
         present = rq.IfNotExists(path, rq.Constant({"L": []}))
         self._sets.append((path, rq.ListAppend(present, _not_null(field, encoded(field, list(values))))))
 
@@ -164,10 +168,10 @@ class Change(Generic[M]):
 
         Raises:
             InvalidInput: A member does not fit the set, or there are none.
-            TypeError: The field is no set.
+            InvalidExpression: The field is no set.
         """
         if codec_of(field).tags - _SETS:
-            raise TypeError(f"{name_of(field)} is no set.")
+            raise InvalidExpression(f"{name_of(field)} is no set.")
         self._deletes.append((path_of(field), _not_null(field, encoded(field, members))))
 
     def recorded(self) -> rq.Update:
@@ -238,7 +242,7 @@ def record_change(
     else:
         collected: Change[M] = Change(mapped, row)
         recorder: Any = Recorder(mapped)
-        change(collected, recorder)
+        require_callback("change", change, "(change, it) or an Update")(collected, recorder)
         update = collected.recorded()
     paths = sorted((path.parts for path in touched_paths(update)), key=lambda parts: [str(part) for part in parts])
     if not paths:

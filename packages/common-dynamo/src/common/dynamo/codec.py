@@ -13,7 +13,7 @@ from common.dynamo.annotations import MISSING, AnnotationReader, FieldPlan, expi
 from common.dynamo.decimals import at_scale
 from common.dynamo.layout import EXPIRY
 from common.dynamo.requests import AttributeValue, Item
-from common.dynamo.value_codec import NULL, Decode, Encode, Scale, ValueCodec
+from common.dynamo.value_codec import NULL, Decode, Encode, Scale, ValueCodec, utf8_text
 from common.exceptions import FieldError, InvalidInput
 
 __all__ = ["Misfit", "ModelCodec", "compile_codec"]
@@ -100,11 +100,11 @@ class ModelCodec(Generic[M]):
             for name, spread in self.spreads.items():
                 encode = spread.member.encode
                 for key, value in values[name].items():
-                    attributes[spread.prefix + key] = encode(value)
+                    attributes[spread.prefix + utf8_text(key)] = encode(value)
             for scaled in self.row_scales:
                 name = scaled.field
                 scaled.apply(values)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise refusal(name, error) from None
         return attributes
 
@@ -122,7 +122,7 @@ class ModelCodec(Generic[M]):
                 stored = get(attribute)
                 if stored is not None:
                     values[given] = decode(stored)
-        except (KeyError, TypeError, ValueError, ArithmeticError):
+        except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, StopIteration):
             raise self._misfit(attribute, item) from None
         if self.spreads or self.row_scales:
             self._gather(item, values)
@@ -184,6 +184,8 @@ def refusal(field: str, error: Exception) -> InvalidInput:
         message = f"{field} must be {error}."
     elif isinstance(error, ValueError):
         message = f"{field}: {error}."
+    elif isinstance(error, RecursionError):
+        message = f"{field}: lists and dicts are nested over DynamoDB's 32 levels, or hold themselves."
     else:
         message = f"{field} is missing."
     return InvalidInput(message, errors=[FieldError(f"/{field}", "invalid_value", message)])

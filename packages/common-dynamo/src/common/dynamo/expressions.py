@@ -134,7 +134,7 @@ class RecordedValue:
     def __ge__(self, other: object) -> Any:
         return self._compare(">=", other)
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> int:  # noqa: PLE0309 - it always raises
         _refuse_truth()  # equality records a condition, so nothing can be found by it
 
     def _compare(self, op: rq.Comparator, other: object) -> RecordedCondition:
@@ -260,7 +260,7 @@ def encoded(field: object, value: object) -> rq.Constant:
     codec = codec_of(field)
     try:
         return rq.Constant(codec.encode(exact(codec, value)))
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, RecursionError) as error:
         raise refusal(name_of(field), error) from None
 
 

@@ -53,11 +53,9 @@ class Mapped(Generic[M]):
         if isinstance(key, self.entity.model):
             return vars(key)
         if isinstance(key, Mapping):
-            unknown = key.keys() - set(self.key.fields)
-            if unknown:
-                raise InvalidInput(
-                    f"The key of {self.entity.name} has no field {', '.join(sorted(map(str, unknown)))}."
-                )
+            if key.keys() - set(self.key.fields):
+                wanted = ", ".join(self.key.fields)
+                raise InvalidInput(f"The key of {self.entity.name} is made of {wanted}; other fields were given.")
             return key
         values = key if isinstance(key, tuple) else (key,)
         if len(values) != len(self.key.fields):
@@ -217,7 +215,7 @@ class Mapped(Generic[M]):
         codec = spread.member if spread is not None else self.value_codec(field)
         try:
             return codec.encode(value)
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, RecursionError) as error:
             raise refusal(field, error) from None
 
     def scale_of(self, path: Path) -> tuple[RowScale, str] | None:

@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 from pydantic import BaseModel
 
 from common.dynamo import requests as rq
-from common.dynamo.arguments import require_flag, require_mapping, require_model, require_whole_number
+from common.dynamo.arguments import require_flag, require_mapping, require_whole_number
 from common.dynamo.changes import (
     UNKNOWN,
     Change,
@@ -88,6 +88,7 @@ class Plan(Generic[M]):
         Raises:
             InvalidInput: *model* cannot be stored.
         """
+        self.mapped.require_own(model)
         return self._put_new(model, "create")
 
     def put(self, model: M, *, replace: bool = False, unlocked: bool = False, old: M | None = None) -> Write[M]:
@@ -106,7 +107,7 @@ class Plan(Generic[M]):
         """
         version = self.entity.version
         self._check_put(model, replace=replace, unlocked=unlocked, old=old)
-        seen = None if unlocked else self.version_of(model)
+        seen = None if unlocked else self._version_in(model)
         if seen == 0 or (seen is None and self.entity.unique and old is None):
             return self._put_new(model, "put")
         if self.entity.unique and old is None:
@@ -146,6 +147,10 @@ class Plan(Generic[M]):
 
     def version_of(self, model: M) -> int | None:
         """Return the version that *model* carries; ``None`` for a type without one."""
+        self.mapped.require_own(model)
+        return self._version_in(model)
+
+    def _version_in(self, model: M) -> int | None:
         if self.entity.version is None:
             return None
         return require_whole_number(self.entity.version, getattr(model, self.entity.version, None), least=0)
@@ -153,7 +158,7 @@ class Plan(Generic[M]):
     def _check_put(self, model: M, *, replace: bool, unlocked: bool, old: M | None) -> None:
         require_flag("replace", replace)
         require_flag("unlocked", unlocked)
-        self._require_own(model)
+        self.mapped.require_own(model)
         self._require_old(old)
         spreads = self.mapped.codec.spreads
         if spreads and not replace:
@@ -184,20 +189,23 @@ class Plan(Generic[M]):
         )
 
     def _item(self, model: M, row: Mapping[str, Any], write_id: str) -> dict[str, AttributeValue]:
-        self._require_own(model)
         item = self.mapped.encode_row(row)
         item[WRITE_ID] = {"S": write_id}
-        if item_size(item) > ITEM_LIMIT:
-            raise InvalidInput(f"A {self.entity.name} is over {ITEM_LIMIT // 1024} KB, DynamoDB's limit for an item.")
+        self._check_size(item)
         return item
 
-    def _require_own(self, model: object) -> None:
-        if not isinstance(model, self.entity.model):
-            raise InvalidInput(f"{self.entity.name} stores {self.entity.model.__name__}, not {type(model).__name__}.")
+    def _check_size(self, values: Mapping[str, AttributeValue]) -> None:
+        """Refuse what no item can hold: attribute name to value."""
+        try:
+            size = item_size(values)
+        except ValueError as error:
+            raise InvalidInput(f"A {self.entity.name} cannot be stored: {error}.") from None
+        if size > ITEM_LIMIT:
+            raise InvalidInput(f"A {self.entity.name} is over {ITEM_LIMIT // 1024} KB, DynamoDB's limit for an item.")
 
     def _require_old(self, old: object) -> None:
         if old is not None:
-            require_model("old", old, self.entity.model)
+            self.mapped.require_own(old, "old")
 
     def _put_as_update(
         self, item: Mapping[str, AttributeValue], condition: rq.Condition | None, *, counts: bool
@@ -256,24 +264,26 @@ class Plan(Generic[M]):
                 only the layer writes.
         """
         require_flag("unlocked", unlocked)
+        require_flag("once", once)
         self._require_old(old)
         known = {} if known is None else require_mapping("known", known)
+        key, asked = self.mapped.item_key(target), self._asked(where)
         now, write_id = self.clock(), self.new_write_id()
         seen = self._seen(target, known, expect, guarded=where is not None or unlocked, unlocked=unlocked)
         row = {**self.mapped.row(target), **known}
         update = record_change(self.mapped, change, row)
         refuse_layer_fields(self.mapped, update)
+        self._check_update(update)
         assigned = assigned_fields(self.mapped, update)
         indexed = index_changes(self.mapped, assigned, row)
         locks, guards = self._changed_locks(target, assigned, old, now, write_id)
         stored = {**row, **(vars(old) if old else {})}
         unchanged = self._unchanged(indexed.used | known.keys() | guards, stored)
         new_here = rq.Compare("<>", WRITE_ID_PATH, rq.Constant({"S": write_id})) if once else None
-        conditions = [self._alive(now), self._version_is(seen), *unchanged, self._asked(where), new_here]
+        conditions = [self._alive(now), self._version_is(seen), *unchanged, asked, new_here]
         conditions.append(self._own_form())
         full = self._completed(update, indexed, seen, write_id)
-        key, condition = self.mapped.item_key(target), all_of(conditions)
-        main = rq.UpdateItem(table=self.table, key=key, update=full, condition=condition, returns="ALL_NEW")
+        main = rq.UpdateItem(table=self.table, key=key, update=full, condition=all_of(conditions), returns="ALL_NEW")
         return Write(
             verb="update",
             mapped=self.mapped,
@@ -285,6 +295,11 @@ class Plan(Generic[M]):
             expected=seen,
             needs_form=self._own_form() is not None,
         )
+
+    def _check_update(self, update: rq.Update) -> None:
+        """Refuse what no item can hold: what *update* sets and adds, by itself."""
+        given = [(path, value) for path, value in (*update.set, *update.add) if isinstance(value, rq.Constant)]
+        self._check_size({f"{position}": value.value for position, (_, value) in enumerate(given)})
 
     def _completed(self, update: rq.Update, indexed: IndexChanges, seen: int | None, write_id: str) -> rq.Update:
         """Return *update* with index keys, write id and version."""
@@ -376,7 +391,9 @@ class Plan(Generic[M]):
         """Return the check, for a transaction, that an item exists and *where* holds, or that it is *absent*."""
         require_flag("absent", absent)
         if absent and where is not None:
-            raise ConfigurationError("absent=True and where= exclude each other: nothing can hold for an item that is not there.")
+            raise ConfigurationError(
+                "absent=True and where= exclude each other: nothing can hold for an item that is not there."
+            )
         now = self.clock()
         asked = self._asked(where)
         form = None if asked is None else self._own_form()
@@ -404,6 +421,7 @@ class Plan(Generic[M]):
             InvalidItem: It cannot be read, or its new form cannot be stored.
             InvalidInput: It is of a newer schema than the type.
         """
+        require_mapping("item", item)
         return build_rewrite(self.mapped, self.table, item, now=self.clock(), write_id=self.new_write_id())
 
     # Conditions
@@ -420,11 +438,13 @@ class Plan(Generic[M]):
         """Return the version that the change requires; ``None`` where it requires none."""
         version = self.entity.version
         if version is None and expect is not None:
-            raise ConfigurationError(f"{self.entity.name} has no version, so nothing can be expected of it: leave expect= out.")
+            raise ConfigurationError(
+                f"{self.entity.name} has no version, so nothing can be expected of it: leave expect= out."
+            )
         if version is None or unlocked:
             return None
         if expect is None and isinstance(target, self.entity.model):
-            return self.version_of(target)
+            return self._version_in(target)
         told, expect = ("expect", expect) if expect is not None else (version, (known or {}).get(version))
         if expect is not None:
             return require_whole_number(told, expect, least=0)

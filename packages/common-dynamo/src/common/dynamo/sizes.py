@@ -5,18 +5,23 @@ from typing import Any, Final
 
 from common.dynamo.requests import AttributeValue, Item
 
-__all__ = ["ITEM_LIMIT", "TRANSACTION_LIMIT", "item_size"]
+__all__ = ["ITEM_LIMIT", "TRANSACTION_LIMIT", "item_size", "value_size"]
 
 ITEM_LIMIT: Final = 400 * 1024
 """Bytes of an item, at most, names included."""
 TRANSACTION_LIMIT: Final = 4 * 1024 * 1024
 """Bytes of all items of a transaction, at most."""
+NESTING_LIMIT: Final = 31
+"""Lists and maps within each other, at most; with what they hold, DynamoDB's 32 levels (Developer Guide, "Quotas")."""
 
 
 def item_size(item: Item) -> int:
     """Return the size of *item* in bytes: names in UTF-8 and values.
 
     A number counts as half of its digits plus 2, which is never below what DynamoDB charges for it.
+
+    Raises:
+        ValueError: Lists and maps are nested too deeply to be stored.
     """
     total = 0
     for name, value in item.items():
@@ -25,9 +30,21 @@ def item_size(item: Item) -> int:
     return total
 
 
-def value_size(value: AttributeValue) -> int:
-    """Return the size of one attribute value in bytes."""
+def value_size(value: AttributeValue, levels: int = NESTING_LIMIT) -> int:
+    """Return the size of one attribute value in bytes.
+
+    Args:
+        value: To measure.
+        levels: How many lists and maps it may still consist of, one within the other.
+
+    Raises:
+        ValueError: There are more.
+    """
     ((tag, content),) = value.items()
+    if tag == "L" or tag == "M":
+        if levels == 0:
+            raise ValueError("lists and dicts are nested over DynamoDB's 32 levels")
+        return _list_size(content, levels - 1) if tag == "L" else _map_size(content, levels - 1)
     return _SIZES[tag](content)
 
 
@@ -39,12 +56,12 @@ def _number_size(content: Any) -> int:
     return len(content) // 2 + 2
 
 
-def _list_size(content: Any) -> int:
-    return 3 + sum(1 + value_size(member) for member in content)
+def _list_size(content: Any, levels: int) -> int:
+    return 3 + sum(1 + value_size(member, levels) for member in content)
 
 
-def _map_size(content: Any) -> int:
-    return 3 + sum(1 + _text_size(name) + value_size(member) for name, member in content.items())
+def _map_size(content: Any, levels: int) -> int:
+    return 3 + sum(1 + _text_size(name) + value_size(member, levels) for name, member in content.items())
 
 
 _SIZES: Final[Mapping[str, Callable[[Any], int]]] = {
@@ -53,8 +70,6 @@ _SIZES: Final[Mapping[str, Callable[[Any], int]]] = {
     "B": len,
     "BOOL": lambda content: 1,
     "NULL": lambda content: 1,
-    "L": _list_size,
-    "M": _map_size,
     "SS": lambda content: sum(map(_text_size, content)),
     "NS": lambda content: sum(map(_number_size, content)),
     "BS": lambda content: sum(map(len, content)),

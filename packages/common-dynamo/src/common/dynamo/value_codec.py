@@ -84,12 +84,27 @@ class ValueCodec:
 # Scalars --------------------------------------------------------------------------------------------------------------
 
 
-def encode_text(value: Any) -> AttributeValue:
-    """Return a text as S."""
+def utf8_text(value: Any) -> str:
+    """Return a text that can be written as UTF-8.
+
+    Raises:
+        TypeError: *value* is no text.
+        UnicodeEncodeError: It holds a lone surrogate.
+    """
     if not isinstance(value, str):
         raise TypeError("text")
     if not value.isascii():
-        value.encode()  # a lone surrogate is no UTF-8
+        value.encode()
+    return value
+
+
+def encode_text(value: Any) -> AttributeValue:
+    """Return a text as S."""
+    # The same checks as utf8_text, without its call: most fields of most items are texts.
+    if not isinstance(value, str):
+        raise TypeError("text")
+    if not value.isascii():
+        value.encode()
     return {"S": value}
 
 
@@ -298,7 +313,7 @@ def dict_codec(member: ValueCodec) -> ValueCodec:
             raise TypeError("a dict")
         if not all(isinstance(name, str) for name in value):
             raise TypeError("a dict whose keys are texts")
-        return {"M": {name: encode_member(each) for name, each in value.items()}}
+        return {"M": {utf8_text(name): encode_member(each) for name, each in value.items()}}
 
     def decode(stored: AttributeValue) -> Any:
         return {name: decode_member(each) for name, each in stored["M"].items()}

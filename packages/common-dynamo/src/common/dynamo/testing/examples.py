@@ -3,13 +3,26 @@
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from pydantic import BaseModel
 
 from common.dynamo.entity_type import EntityType, Index, Unique
 from common.dynamo.keys import Key
 
-__all__ = ["BY_STATE", "COUNTER", "INVOICE", "NOTE", "Counter", "Invoice", "Note", "State", "make_invoice"]
+__all__ = [
+    "BY_STATE",
+    "CARD",
+    "COUNTER",
+    "INVOICE",
+    "NOTE",
+    "Card",
+    "Counter",
+    "Invoice",
+    "Note",
+    "State",
+    "make_invoice",
+]
 
 
 class State(StrEnum):
@@ -69,6 +82,24 @@ class Note(BaseModel):
 
 
 NOTE = EntityType(Note, "note", key=Key("NOTE#{id}", "NOTE"))
+
+
+class Card(BaseModel):
+    """A model whose every rule can be broken by one argument: a text for a key, a version, all kinds of fields."""
+
+    id: str
+    text: str = "as it was"
+    count: int = 0
+    tags: frozenset[str] = frozenset()
+    lines: list[str] = []
+    more: dict[str, str] = {}
+    anything: Any = None
+    version: int = 0
+
+
+CARD = EntityType(
+    Card, "card", key=Key("CARD#{id}", "CARD"), indexes=[Index("GSI1", Key("T#{text}", "{id}"))], version="version"
+)
 
 
 class Counter(BaseModel):
