@@ -200,12 +200,24 @@ def test_a_statement_without_partitions_is_pointed_out(common: Common, shop: Ins
     assert "AppGetItem is not limited to partitions" in told.err
 
 
+def test_a_scan_is_allowed_where_it_is_named_and_pointed_out(common: Common, capsys: Capture) -> None:
+    """Neither the policy of a whole service nor a star has it."""
+    for words in ((), ("--pattern", "Ticket.*")):
+        found = policy(common, capsys, *REGION, *words)
+        assert "dynamodb:Scan" not in [action for actions in found.values() for action in actions]
+
+    assert 0 == common(*ACCOUNT, *REGION, "--use", "ticket=scan,get")
+    told = capsys.readouterr()
+    assert ["dynamodb:Scan"] in [each["Action"] for each in json.loads(told.out)["Statement"]]
+    assert "AppScan reads every item of the table" in told.err
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         ((*REGION, "--pattern", "OrderDAO.bye"), "no access pattern OrderDAO.bye"),
         ((*REGION, "--use", "tickets=get"), "no entity type 'tickets'; there are account, asset"),
-        ((*REGION, "--use", "ticket=scan"), "no method scan; it has get"),
+        ((*REGION, "--use", "ticket=drop"), "no method drop; it has get"),
         (("--region", "Frankfurt"), "no AWS region; give one such as eu-central-1"),
         ((), "Give --region, or set AWS_REGION"),
     ],

@@ -229,12 +229,32 @@ def test_an_upsert_is_an_update_and_a_create() -> None:
 
 def test_a_method_that_there_is_not_is_refused() -> None:
     """The error lists those that there are."""
-    with pytest.raises(ConfigurationError, match="no method scan; it has get, require"):
-        uses(NOTE, "scan")
+    with pytest.raises(ConfigurationError, match="no method drop; it has get, require"):
+        uses(NOTE, "drop")
 
 
 def test_every_method_of_a_dao_is_known() -> None:
     """A method that is added to the DAO must be added to the patterns."""
     methods = {name for name in vars(DAO) if not name.startswith("_")}
 
-    assert methods | {"check"} == set(METHODS)
+    assert methods | {"check", "backfill"} == set(METHODS)
+
+
+def test_only_a_policy_that_names_scan_allows_one(engine: Engine, table_name: str) -> None:
+    """No entity type gets it by default, nor by a star; where it is named, it is allowed on the one table."""
+    usual = iam_policy(uses(NOTE), ARNS, table_of=lambda entity: table_name)
+    named = iam_policy(uses(NOTE, "scan", "get"), ARNS, table_of=lambda entity: table_name)
+    usual_guard, named_guard = PolicyGuard(usual, ARNS), PolicyGuard(named, ARNS)
+    with engine.open(table=table_name, entity_types=[NOTE], interceptors=[usual_guard, named_guard]) as db:
+        db.dao(NOTE).get("n1")
+        db.dao(NOTE).scan(name="export").all()
+
+    assert [f"Note.scan.export: dynamodb:Scan on table/{table_name}"] == [
+        denied for denied in usual_guard.denied if denied.startswith("Note.")
+    ]
+    assert [] == [denied for denied in named_guard.denied if denied.startswith("Note.")]
+    assert "dynamodb:Scan" not in [action for each in usual["Statement"] for action in each["Action"]]
+    [scans] = [each for each in named["Statement"] if "dynamodb:Scan" in each["Action"]]
+    assert ["dynamodb:Scan"] == scans["Action"]
+    assert "Condition" not in scans
+    assert not named_guard.allows(Demand("dynamodb:Scan", "another-table"))

@@ -46,6 +46,7 @@ __all__ = [
     "put",
     "queries",
     "query",
+    "scan",
     "select",
     "transact",
     "update",
@@ -57,6 +58,8 @@ class Verb(StrEnum):
 
     GET = "get"
     QUERY = "query"
+    SCAN = "scan"
+    """Reads the table as a whole, whatever the partition."""
     PUT = "put"
     UPDATE = "update"
     DELETE = "delete"
@@ -181,6 +184,7 @@ def select(patterns: Iterable[AccessPattern], *wanted: str) -> tuple[AccessPatte
 _OPERATIONS: Final = {
     Verb.GET: "GetItem",
     Verb.QUERY: "Query",
+    Verb.SCAN: "Scan",
     Verb.PUT: "PutItem",
     Verb.UPDATE: "UpdateItem",
     Verb.DELETE: "DeleteItem",
@@ -206,6 +210,11 @@ def queries(entity: EntityType[Any], index: Index | None = None) -> tuple[Trip, 
 def collection(*entities: EntityType[Any], index: Index | None = None) -> Trip:
     """Read items of several types in one partition, of the table or of an index."""
     return Trip("Query", tuple(Touch(Verb.QUERY, entity, index) for entity in entities))
+
+
+def scan(entity: EntityType[Any]) -> Trip:
+    """Read every item of the table, for those of one type."""
+    return _single(Touch(Verb.SCAN, entity))
 
 
 def put(entity: EntityType[Any]) -> Trip:

@@ -32,14 +32,16 @@ from common.dynamo.access import (
     get,
     put,
     queries,
+    scan,
     select,
     transact,
     update,
 )
+from common.dynamo.backfill_progress import record_type
 from common.dynamo.entity_type import EntityType, Index
 from common.exceptions import ConfigurationError
 
-__all__ = ["METHODS", "patterns_of", "uses"]
+__all__ = ["METHODS", "patterns_of", "uses", "walks_of"]
 
 METHODS: Final = (
     "get",
@@ -48,6 +50,7 @@ METHODS: Final = (
     "views",
     "batch_get",
     "query",
+    "scan",
     "create",
     "put",
     "update",
@@ -55,20 +58,46 @@ METHODS: Final = (
     "delete",
     "batch_write",
     "check",
+    "backfill",
 )
-"""What a service may do with an entity type: the methods of its DAO, and ``check`` in a transaction."""
+"""What a service may do with an entity type: the methods of its DAO, ``check`` in a transaction, and a backfill."""
 
 _IN_TRANSACTION: Final = 2
 """Write units of one item of up to 1 KB in a transaction (Developer Guide, "Transactions: how it works")."""
 
 
 def patterns_of(entity: EntityType[Any]) -> tuple[AccessPattern, ...]:
-    """Return what each method of ``db.dao(entity)`` sends and costs; items are up to 1 KB and in all their indexes."""
+    """Return what each method of ``db.dao(entity)`` sends and costs; items are up to 1 KB and in all their indexes.
+
+    Without walks through the whole table: :func:`walks_of`.
+    """
     return (*_reads(entity), *_writes(entity))
 
 
+def walks_of(entity: EntityType[Any]) -> tuple[AccessPattern, ...]:
+    """Return what a scan and a backfill of *entity* send and cost.
+
+    They read every item of the table, whatever its partition, so nobody may do so who does not name them.
+    """
+    name, record = entity.model.__name__, record_type(entity)
+    locked = [each for each in _changes(entity) if entity.unique and each.operation == "TransactWriteItems"]
+    return (
+        AccessPattern.of(f"{name}.scan", scan(entity), rcu=0.5, note="each 4 KB of the table; a trip per MB"),
+        AccessPattern.of(
+            f"{name}.backfill",
+            *(scan(entity), update(entity)),
+            also=(get(entity), *locked, get(record), put(record)),
+            rcu=1,
+            wcu=1,
+            indexes=len(entity.indexes),
+            is_exact=False,
+            note="each 4 KB of the table, and each outdated item",
+        ),
+    )
+
+
 def uses(entity: EntityType[Any], *methods: str) -> tuple[AccessPattern, ...]:
-    """Return the access patterns of *methods* of ``db.dao(entity)``; of all where none is named.
+    """Return the access patterns of *methods* of ``db.dao(entity)``; of all but scan and backfill where none is named.
 
     Args:
         entity: What the service works on.
@@ -82,8 +111,11 @@ def uses(entity: EntityType[Any], *methods: str) -> tuple[AccessPattern, ...]:
         raise ConfigurationError(
             f"A DAO of {entity.name} has no method {', '.join(unknown)}; it has {', '.join(METHODS)}."
         )
+    if not methods:
+        return patterns_of(entity)
     wanted = [each for method in methods for each in (("update", "create") if method == "upsert" else (method,))]
-    return select(patterns_of(entity), *(f"{entity.model.__name__}.{method}" for method in wanted))
+    known = (*patterns_of(entity), *walks_of(entity))
+    return select(known, *(f"{entity.model.__name__}.{method}" for method in wanted))
 
 
 def _reads(entity: EntityType[Any]) -> Iterator[AccessPattern]:

@@ -38,6 +38,7 @@ _BATCHES: Final = frozenset({"BatchGetItem", "BatchWriteItem"})
 _ITEM_ACTIONS: Final = {
     Verb.GET: "GetItem",
     Verb.QUERY: "Query",
+    Verb.SCAN: "Scan",
     Verb.PUT: "PutItem",
     Verb.UPDATE: "UpdateItem",
     Verb.DELETE: "DeleteItem",
@@ -114,7 +115,9 @@ def _needs(
             yield arns.table(table), trip.operation, frozenset()
     for touch in trip.touches:
         index = None if touch.index is None else touch.index.name
-        yield arns.table(table_of(touch.entity), index), _action(trip, touch), frozenset({touch.partition})
+        # A scan names no partition, so no condition on partitions would ever let it through.
+        keys: _Keys = frozenset() if touch.verb is Verb.SCAN else frozenset({touch.partition})
+        yield arns.table(table_of(touch.entity), index), _action(trip, touch), keys
 
 
 def _action(trip: Trip, touch: Touch) -> str:

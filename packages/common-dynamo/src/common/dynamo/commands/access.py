@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 
 from common.dynamo.access import TABLE_PATTERNS, AccessPattern
-from common.dynamo.entity_access import patterns_of
+from common.dynamo.entity_access import patterns_of, walks_of
 
 if TYPE_CHECKING:
     from common.core.plugins import Plugins
 
-__all__ = ["known_patterns"]
+__all__ = ["known_patterns", "known_walks"]
 
 
 def known_patterns(plugins: "Plugins") -> tuple[AccessPattern, ...]:
@@ -21,3 +21,8 @@ def known_patterns(plugins: "Plugins") -> tuple[AccessPattern, ...]:
     ledger = LEDGER_PATTERNS if set(LEDGER_ENTITY_TYPES) <= set(installed) else ()
     others = (entity for entity in installed if entity not in LEDGER_ENTITY_TYPES)
     return (*ledger, *(pattern for entity in others for pattern in patterns_of(entity)), *TABLE_PATTERNS)
+
+
+def known_walks(plugins: "Plugins") -> tuple[AccessPattern, ...]:
+    """Return what scans and backfills of each entity type send and cost; no policy allows them unless they are named."""
+    return tuple(pattern for entity in plugins.entity_types() for pattern in walks_of(entity))

@@ -44,9 +44,9 @@ def _arguments(parser: ArgumentParser) -> None:
 
 def _explain(app: "App", arguments: Namespace) -> int:
     from common.dynamo.access import select
-    from common.dynamo.commands.access import known_patterns
+    from common.dynamo.commands.access import known_patterns, known_walks
 
-    known = known_patterns(app.plugins)
+    known = (*known_patterns(app.plugins), *known_walks(app.plugins))
     chosen = select(known, *arguments.pattern)
     if not chosen:
         raise ConfigurationError(

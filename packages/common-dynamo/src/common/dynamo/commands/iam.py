@@ -36,7 +36,8 @@ def _arguments(parser: ArgumentParser) -> None:
         default=[],
         type=_use,
         metavar="TYPE=METHOD,METHOD",
-        help="methods of the DAO of an entity type, such as invoice=get,create; may be repeated",
+        help="methods of the DAO of an entity type, such as invoice=get,create; scan and backfill are allowed only where "
+        "they are named; may be repeated",
     )
     parser.epilog = (
         "Without --pattern and --use the policy allows everything that a service with all installed entity types does. "
@@ -107,9 +108,13 @@ def _entity(plugins: "Plugins", name: str) -> "EntityType[Any]":
 
 
 def _warn_of_open_statements(policy: dict[str, Any]) -> None:
-    """Say which statements reach every item: their key templates begin with a component."""
+    """Say which statements reach every item: a scan does, and a key template that begins with a component."""
     for statement in policy["Statement"]:
-        if "Condition" not in statement and statement["Action"] != ["dynamodb:DescribeTable"]:
+        if "Condition" in statement:
+            continue
+        if statement["Action"] == ["dynamodb:Scan"]:
+            print(f"common: {statement['Sid']} reads every item of the table, whatever its type.", file=sys.stderr)
+        elif statement["Action"] != ["dynamodb:DescribeTable"]:
             print(
                 f"common: {statement['Sid']} is not limited to partitions, since a key template begins with a component. "
                 "Begin it with a literal.",
