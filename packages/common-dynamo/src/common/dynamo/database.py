@@ -27,6 +27,7 @@ from common.dynamo.opening import (
     tell_health_checks,
 )
 from common.dynamo.option_checks import check_default_deadline, check_options, check_place
+from common.dynamo.outbox import Outbox
 from common.dynamo.paging import Cursors
 from common.dynamo.plan import Plan
 from common.dynamo.queries import EntityQuery
@@ -35,8 +36,8 @@ from common.dynamo.requests import Request, TableDefinition
 from common.dynamo.streams import StreamBatch, StreamChange, StreamSkip, decode_record, handle_records
 from common.dynamo.table_drift import Drift
 from common.dynamo.tables import create_tables, find_drift, table_definitions
-from common.dynamo.telemetry import Telemetry, suppressed
-from common.dynamo.transaction import Transaction
+from common.dynamo.telemetry import Telemetry, suppressed, trace_context
+from common.dynamo.units_of_work import UnitsOfWork
 from common.dynamo.wire import Wire
 from common.exceptions import ConfigurationError
 
@@ -53,7 +54,7 @@ TABLES_DEADLINE: Final = 300.0
 """Seconds that the making of tables may take."""
 
 
-class Database:
+class Database(UnitsOfWork):
     """One or more tables on one engine. Thread-safe and fork-safe; a context manager that closes.
 
     >>> from pydantic import BaseModel
@@ -76,6 +77,7 @@ class Database:
         """Epoch seconds."""
         self._table = options.get("table", "app")
         self._tables = dict(options.get("tables", {}))
+        self._own_table = self._tables.get("default", self._table)
         self._random = options.get("random", SystemRandom().random)
         self._cursors = Cursors(options.get("cursor_keys", ()))
         self._daos: dict[int, DAO[Any]] = {}
@@ -103,6 +105,13 @@ class Database:
             monotonic=monotonic,
             sleep=options.get("sleep", time.sleep),
             random=self._random,
+        )
+        self._outbox = Outbox(
+            options.get("event_types", ()),
+            self._own_table,
+            clock=self.clock,
+            new_id=self.new_write_id,
+            trace=trace_context,
         )
         if plugins is not None:
             tell_health_checks(plugins, self)
@@ -243,15 +252,6 @@ class Database:
                 f"{entity.name} uses {', '.join(sorted(missing))}, and the table has been made without it. Give the type in "
                 "entity_types= when the database is opened."
             )
-
-    def transaction(self, *, deadline: Within = None, pattern: Pattern | None = None) -> Transaction:
-        """Return a block whose writes are applied together, or not at all; see :class:`Transaction`.
-
-        Args:
-            deadline: Bounds the commit with all its attempts.
-            pattern: Names the commit in spans and metrics.
-        """
-        return Transaction(self._executor, self.new_write_id, deadline=deadline, pattern=pattern)
 
     def execute(self, request: Request, pattern: Pattern, *, deadline: Within = None, resend: bool = True) -> Result:
         """Execute one ready-made request as an operation; for DAOs that build their own.

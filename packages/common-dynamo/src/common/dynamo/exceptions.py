@@ -13,6 +13,7 @@
         ├── InvalidItem             500  stored data does not fit its model; .field, .stored_type
         ├── InvalidCursor           400  a cursor that is not ours, or belongs to another query
         ├── ChangesTrimmed          410  changes after the position are no longer kept; .table
+        ├── OutboxFull              503  an aggregate has too many events that wait; the relay is behind
         ├── BudgetExceeded          503  more than a budget allows; nothing was applied; .pattern, .overruns
         ├── Unavailable             503  certainly not applied; repeat the call
         ├── OutcomeUnknown          503  may have been applied, or still may; repeat with the same request id
@@ -72,6 +73,7 @@ __all__ = [
     "OperationFailure",
     "OrderConflict",
     "OrderTooSmall",
+    "OutboxFull",
     "OutcomeUnknown",
     "PriceOutOfBounds",
     "Reason",
@@ -191,6 +193,15 @@ class UniqueViolation(ConditionFailed):
         self.field = field
 
 
+class OutboxFull(DynamoError):
+    """Too many events of one aggregate wait to be published. Nothing was written; repeat it when the relay has caught up."""
+
+    code = "outbox_full"
+    status = 503
+    retryable = True
+    public_message = "Too much is waiting to be told. Repeat the request later."
+
+
 class TransactionCanceled(DynamoError):
     """A transaction did not hold as a whole. Nothing was written."""
 
@@ -237,11 +248,18 @@ class _CanceledByAbsence(TransactionCanceled, NotFound):
     status = NotFound.status
 
 
+class _CanceledByBacklog(TransactionCanceled, OutboxFull):
+    code = OutboxFull.code
+    status = OutboxFull.status
+    retryable = True
+
+
 _CANCELED: tuple[tuple[type[DynamoError], type[TransactionCanceled]], ...] = (
     (AlreadyExists, _CanceledByExisting),
     (VersionConflict, _CanceledByVersion),
     (UniqueViolation, _CanceledByUnique),
     (NotFound, _CanceledByAbsence),
+    (OutboxFull, _CanceledByBacklog),
     (ConditionFailed, _CanceledByCondition),
 )
 

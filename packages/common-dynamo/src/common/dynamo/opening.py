@@ -17,6 +17,7 @@ from common.exceptions import ConfigurationError
 if TYPE_CHECKING:
     from common.core.plugins import Plugins
     from common.dynamo.database import Database
+    from common.dynamo.outbox import EventType
 
 __all__ = [
     "DatabaseOptions",
@@ -39,6 +40,8 @@ class DatabaseOptions(TypedDict, total=False):
     """Loaded; brings entity types and interceptors, and is told of the database for its health checks."""
     entity_types: Iterable[EntityType[Any]]
     """The service's own, besides those of plugins."""
+    event_types: "Iterable[EventType[Any]]"
+    """Events that transactions may emit; see :mod:`common.dynamo.outbox`."""
     interceptors: Iterable[Interceptor]
     """The service's own, before those of plugins."""
     cursor_keys: Sequence[str | bytes]

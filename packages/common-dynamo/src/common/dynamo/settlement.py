@@ -10,10 +10,11 @@ rewritten in the new form, and the write is sent again, all within the operation
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
+from common.dynamo.command_records import CommandRecord, Replay
 from common.dynamo.exceptions import (
     ConditionFailed,
     DynamoError,
@@ -28,11 +29,12 @@ from common.dynamo.exceptions import (
     canceled_by,
 )
 from common.dynamo.execution import Operation
+from common.dynamo.outbox import Emission
 from common.dynamo.requests import Item, TransactPart, TransactWriteItems
 from common.dynamo.rewrites import build_rewrite, rewrite_id
 from common.dynamo.writes import Write
 
-__all__ = ["RawWrite", "send_transaction", "send_write"]
+__all__ = ["RawWrite", "TransactionWrite", "send_transaction", "send_write"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -49,6 +51,10 @@ class RawWrite:
     def parts(self) -> tuple[TransactPart, ...]:
         """Return the one part."""
         return (self.part,)
+
+
+TransactionWrite: TypeAlias = Write[Any] | RawWrite | Emission | CommandRecord
+"""What a transaction consists of; a command record comes last."""
 
 
 def send_write(operation: Operation, write: Write[M], *, token: str | None = None) -> Item | None:
@@ -118,11 +124,15 @@ def _item(found: Any) -> Item | None:
 
 
 def send_transaction(
-    operation: Operation, request: TransactWriteItems, writes: Sequence[Write[Any] | RawWrite]
-) -> None:
+    operation: Operation, request: TransactWriteItems, writes: Sequence[TransactionWrite]
+) -> Replay | None:
     """Send all *writes* as *request*.
 
+    Returns:
+        What an earlier call with the same request id has left, where there was one: then this one has written nothing.
+
     Raises:
+        RequestIdReused: The request id belongs to a request with other input.
         TransactionCanceled: Some of them did not hold; it is an instance of the first failure's class too.
         OutcomeUnknown: An earlier attempt may have been applied.
         DynamoError: What the execution raised.
@@ -130,10 +140,14 @@ def send_transaction(
     while True:
         try:
             operation.execute(request)
-            return
+            return None
         except TransactionCanceled as canceled:
             if _holds_own(writes, canceled):
-                return
+                return None
+            # Before every other failure: where the request has been applied, its conditions fail for that very reason.
+            replay = _replay(writes, canceled)
+            if replay is not None:
+                return replay
             waiting = _waiting(writes, canceled)
             if not waiting:
                 raise _refusal(writes, canceled) from None
@@ -141,13 +155,19 @@ def send_transaction(
             _rewrite(operation, write, item)
 
 
-def _holds_own(writes: Sequence[Write[Any] | RawWrite], canceled: TransactionCanceled) -> bool:
+def _replay(writes: Sequence[TransactionWrite], canceled: TransactionCanceled) -> Replay | None:
+    """Return what the record that stood in the way says; ``None`` where none did."""
+    record, item = writes[-1], canceled.reasons[-1].item if canceled.reasons else None
+    return record.replay(item) if isinstance(record, CommandRecord) and item is not None else None
+
+
+def _holds_own(writes: Sequence[TransactionWrite], canceled: TransactionCanceled) -> bool:
     """Tell whether an item that stood in the way carries the id of one of *writes*: then all of them were applied."""
-    ids = [write for write in writes if isinstance(write, Write)]
+    ids = [write for write in writes if not isinstance(write, RawWrite)]
     return any(write.is_own(reason.item) for reason in canceled.reasons for write in ids)
 
 
-def _refusal(writes: Sequence[Write[Any] | RawWrite], canceled: TransactionCanceled) -> DynamoError:
+def _refusal(writes: Sequence[TransactionWrite], canceled: TransactionCanceled) -> DynamoError:
     failures = _failures(writes, canceled)
     if canceled.unknown_attempts:
         return OutcomeUnknown(
@@ -158,7 +178,7 @@ def _refusal(writes: Sequence[Write[Any] | RawWrite], canceled: TransactionCance
     return canceled_by(failures, reasons=canceled.reasons)
 
 
-def _waiting(writes: Sequence[Write[Any] | RawWrite], canceled: TransactionCanceled) -> list[tuple[Write[Any], Item]]:
+def _waiting(writes: Sequence[TransactionWrite], canceled: TransactionCanceled) -> list[tuple[Write[Any], Item]]:
     """Return the writes that were refused since their items are of an older schema, each with its item.
 
     After an attempt whose outcome is unknown there are none: the condition then proves nothing.
@@ -180,7 +200,7 @@ def _waiting(writes: Sequence[Write[Any] | RawWrite], canceled: TransactionCance
     return waiting
 
 
-def _failures(writes: Sequence[Write[Any] | RawWrite], canceled: TransactionCanceled) -> list[OperationFailure]:
+def _failures(writes: Sequence[TransactionWrite], canceled: TransactionCanceled) -> list[OperationFailure]:
     """Map the engine's reasons, one per part, back to the caller's operations, in their order."""
     failures: list[OperationFailure] = []
     reasons = iter(canceled.reasons)
@@ -196,11 +216,13 @@ def _failures(writes: Sequence[Write[Any] | RawWrite], canceled: TransactionCanc
     return failures
 
 
-def _error(write: Write[Any] | RawWrite, at: int, reason: Reason, canceled: TransactionCanceled) -> DynamoError:
+def _error(write: TransactionWrite, at: int, reason: Reason, canceled: TransactionCanceled) -> DynamoError:
     told = f"{write.operation}: "
     if reason.code != _CONDITION:
         return RequestRefused(f"{told}the engine refused it: {reason.code}.", engine_code=reason.code)
-    if isinstance(write, RawWrite):
+    if isinstance(write, Emission):
+        return write.failure()
+    if isinstance(write, RawWrite | CommandRecord):
         return ConditionFailed(f"{told}the condition did not hold.", stored=reason.item, reasons=(reason,))
     unknown = canceled.unknown_attempts
     if at > 0:

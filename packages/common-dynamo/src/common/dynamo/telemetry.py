@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 from opentelemetry import context as otel_context
 from opentelemetry import metrics, trace
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from common.dynamo.budgets import Overrun
 from common.dynamo.cost import NOTHING, Cost
@@ -38,6 +39,7 @@ SdkSpans: TypeAlias = Literal["logical", "nested", "off"]
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 _DURATION_BUCKETS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
+_DELAY_BUCKETS: Final = (0.01, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0)
 _CAPACITY_BUCKETS: Final = (0.5, 1, 2, 5, 10, 25, 50, 100, 400, 1000)
 _THROTTLES: Final = frozenset(
     {"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded", "Throttling"}
@@ -163,6 +165,18 @@ class Telemetry:
             tables,
         )
 
+    def published(self, event_type: str, waited: float) -> None:
+        """Note an event that was published *waited* seconds after its commit."""
+        which = {"common.dynamo.event.type": event_type}
+        self.instruments.published.add(1, which)
+        self.instruments.waited.record(max(0.0, waited), which)
+
+    def unpublished(self, event_type: str, error: BaseException) -> None:
+        """Note an event whose publication failed."""
+        kind = type(error)
+        which = {"common.dynamo.event.type": event_type, "error.type": f"{kind.__module__}.{kind.__qualname__}"}
+        self.instruments.unpublished.add(1, which)
+
     @property
     def region(self) -> str | None:
         """Where the engine is, for spans."""
@@ -173,6 +187,23 @@ class Telemetry:
 def suppressed() -> Iterator[None]:
     """Record nothing of the block: no span, no metric, no entry in the traffic window."""
     token = otel_context.attach(otel_context.set_value(_suppression_key(), True))
+    try:
+        yield
+    finally:
+        otel_context.detach(token)
+
+
+def trace_context() -> dict[str, str]:
+    """Return the W3C trace context of the current span: ``traceparent`` and ``tracestate``, or nothing."""
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier)
+    return carrier
+
+
+@contextmanager
+def continued(context: Mapping[str, str]) -> Iterator[None]:
+    """Make the remote span of a W3C trace *context* the current one, if there is one."""
+    token = otel_context.attach(TraceContextTextMapPropagator().extract(context))
     try:
         yield
     finally:
@@ -205,6 +236,13 @@ class _Instruments:
         )
         self.cancellations = meter.create_counter(
             f"{own}transaction.cancellations", "{item}", "Items that a transaction was cancelled for."
+        )
+        relay = "common.dynamo.outbox."
+        self.published = meter.create_counter(f"{relay}published", "{event}", "Events that a relay has published.")
+        self.unpublished = meter.create_counter(f"{relay}failures", "{event}", "Attempts to publish that failed.")
+        self.waited = meter.create_histogram(
+            f"{relay}delay", "s", "Time from the commit of an event to its publication.",
+            explicit_bucket_boundaries_advisory=_DELAY_BUCKETS,
         )
 
 

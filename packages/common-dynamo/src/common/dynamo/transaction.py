@@ -4,11 +4,13 @@
         tx.update(invoices, ("t1", 7), pay)
         tx.create(receipts, receipt)
 
+With a ``request_id`` the block is applied once, however often it is repeated: see :mod:`common.dynamo.command_records`.
+
 An exception inside the block sends nothing. Nothing is ambient: a DAO's own methods are single calls, inside a block as
 everywhere. Reads inside are plain reads.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -16,14 +18,30 @@ from typing import Any, Final, Self, TypeVar
 from pydantic import BaseModel
 
 from common.dynamo.arguments import require_kind, require_seconds
+from common.dynamo.command_records import Command
 from common.dynamo.cost import NOTHING, Cost
 from common.dynamo.entity_dao import DAO, Within
 from common.dynamo.entity_type import KeyValues
+from common.dynamo.exceptions import OutcomeUnknown
 from common.dynamo.execution import Deadline, Executor, Pattern, tables_of
 from common.dynamo.layout import PARTITION, SORT
+from common.dynamo.outbox import Emission, Outbox
 from common.dynamo.plan import ChangeCallback, Plan, Where
-from common.dynamo.requests import Constant, PutItem, TransactPart, TransactWriteItems, UpdateItem
-from common.dynamo.settlement import RawWrite, send_transaction
+from common.dynamo.request_input import asked_by_part, asked_by_write
+from common.dynamo.requests import (
+    AttributeValue,
+    Constant,
+    IfNotExists,
+    ListAppend,
+    Minus,
+    Plus,
+    PutItem,
+    SetValue,
+    TransactPart,
+    TransactWriteItems,
+    UpdateItem,
+)
+from common.dynamo.settlement import RawWrite, TransactionWrite, send_transaction
 from common.dynamo.sizes import TRANSACTION_LIMIT, item_size, value_size
 from common.dynamo.writes import Write
 from common.exceptions import ConfigurationError, InvalidInput
@@ -31,9 +49,10 @@ from common.exceptions import ConfigurationError, InvalidInput
 __all__ = ["Transaction"]
 
 M = TypeVar("M", bound=BaseModel)
+R = TypeVar("R")
 
 PARTS_LIMIT: Final = 100
-"""Actions of a transaction, at most, the layer's own (locks) included."""
+"""Actions of a transaction, at most, the layer's own (locks, events, the record of a request id) included."""
 
 _PATTERN: Final = Pattern("Database.transaction", "TransactWriteItems")
 
@@ -52,6 +71,8 @@ class Transaction:
         *,
         deadline: Within = None,
         pattern: Pattern | None = None,
+        command: Command | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         if deadline is not None and not isinstance(deadline, Deadline):
             require_seconds("deadline", deadline)
@@ -61,7 +82,9 @@ class Transaction:
         self._write_id = new_write_id()
         self._deadline = deadline
         self._pattern = pattern or _PATTERN
-        self._writes: list[Write[Any] | RawWrite] = []
+        self._writes: list[Write[Any] | RawWrite | Emission] = []
+        self._command = command
+        self._outbox = outbox
         self._state = "new"
         self.cost: Cost = NOTHING
         """What the commit has cost; nothing before."""
@@ -79,8 +102,45 @@ class Transaction:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._state = "closed"
-        if error is None and self._writes:
+        if error is None and (self._writes or self._command is not None):
             self._commit()
+
+    # Repeats
+
+    @property
+    def replayed(self) -> bool:
+        """Whether an earlier call with the same request id had been applied; known when the block has ended."""
+        return self._command is not None and self._command.replayed
+
+    @property
+    def result(self) -> Any:
+        """The result of the request: of this call, or, where it was :attr:`replayed`, of the one that was applied.
+
+        A pydantic model comes back as such a model, where this block has set one; everything else as JSON has it, such
+        as a Decimal as a text. Set it inside the block.
+
+        Raises:
+            InvalidItem: What is stored is no model of the class that this block has set.
+        """
+        return None if self._command is None else self._command.result
+
+    @result.setter
+    def result(self, value: Any) -> None:
+        if self._command is None:
+            raise ConfigurationError("A result is kept under a request id: db.transaction(request_id=...).")
+        self._refuse_closed()
+        self._command.give(value)
+
+    def result_as(self, kind: type[R]) -> R:
+        """Return :attr:`result` as a *kind*, for type checkers and for results that this block did not set.
+
+        Raises:
+            InvalidItem: What is stored is no *kind*.
+            ConfigurationError: The transaction has no request id.
+        """
+        if self._command is None:
+            raise ConfigurationError("A result is kept under a request id: db.transaction(request_id=...).")
+        return self._command.replay.result_as(kind)
 
     # Operations
 
@@ -160,6 +220,26 @@ class Transaction:
         require_kind("operation", operation, str)
         self._add(RawWrite(part, operation or part.operation))
 
+    def emit(self, event: BaseModel) -> None:
+        """Add an event, which is published if and only if the transaction is applied; see :mod:`common.dynamo.outbox`.
+
+        Events of one aggregate share one part, in the order they were added: 2 write units per kilobyte of all that
+        waits to be published.
+
+        Raises:
+            InvalidInput: *event* cannot be stored, or names no aggregate.
+            ConfigurationError: The database does not know the type of *event*.
+        """
+        if self._outbox is None:
+            raise ConfigurationError("Events are emitted in a transaction of a database: db.transaction().")
+        emission = self._outbox.emission(event, self._write_id)
+        self._refuse_closed()
+        for position, earlier in enumerate(self._writes):
+            if isinstance(earlier, Emission) and earlier.aggregate == emission.aggregate:
+                self._writes[position] = earlier.also(emission)
+                return
+        self._writes.append(emission)
+
     def _plan(self, dao: DAO[M]) -> Plan[M]:
         require_kind("dao", dao, DAO, "Give a DAO of this database: db.dao(ENTITY).")
         if dao._executor is not self._executor:
@@ -169,9 +249,12 @@ class Transaction:
         return replace(dao.plan, new_write_id=lambda: self._write_id)
 
     def _add(self, write: Write[Any] | RawWrite) -> None:
+        self._refuse_closed()
+        self._writes.append(write)
+
+    def _refuse_closed(self) -> None:
         if self._state != "open":
             raise ConfigurationError("Operations are added inside the block: with db.transaction() as tx: ...")
-        self._writes.append(write)
 
     # Commit
 
@@ -181,37 +264,61 @@ class Transaction:
         Raises:
             InvalidInput: More than 100 actions, more than 4 MB, or two operations on one item.
         """
-        parts = tuple(part for write in self._writes for part in write.parts())
+        return self._request(self._all())
+
+    def _all(self) -> tuple[TransactionWrite, ...]:
+        """Return the operations, and the record of the request id, made now, where there is one."""
+        if self._command is None:
+            return tuple(self._writes)
+        asked = [_asked_by(write) for write in self._writes]
+        return (*self._writes, self._command.record(asked, self._write_id))
+
+    def _request(self, writes: Sequence[TransactionWrite]) -> TransactWriteItems:
+        parts = tuple(part for write in writes for part in write.parts())
         if len(parts) > PARTS_LIMIT:
             raise InvalidInput(
-                f"A transaction has at most {PARTS_LIMIT} actions, locks of unique fields included; this one has "
-                f"{len(parts)}. Cut it into steps that each leave the data right."
+                f"A transaction has at most {PARTS_LIMIT} actions, locks of unique fields and the record of a request id "
+                f"included; this one has {len(parts)}. Cut it into steps that each leave the data right."
             )
         if sum(map(_size, parts)) > TRANSACTION_LIMIT:
             raise InvalidInput(f"A transaction has at most {TRANSACTION_LIMIT // 1024 // 1024} MB of items.")
-        self._refuse_doubles()
+        _refuse_doubles(writes)
+        # The write id is part of the bytes, so each commit has a token of its own and all of its attempts the same one.
         return TransactWriteItems(parts=parts, token=self._write_id)
 
-    def _refuse_doubles(self) -> None:
-        seen: dict[tuple[str, str, str], str] = {}
-        for write in self._writes:
-            for part in write.parts():
-                key = part.item if isinstance(part, PutItem) else part.key
-                place = (part.table, str(key.get(PARTITION)), str(key.get(SORT)))
-                if place in seen:
-                    raise InvalidInput(
-                        f"Two operations of a transaction touch one item: {seen[place]} and {write.operation}. Put them "
-                        "into one update."
-                    )
-                seen[place] = write.operation
-
     def _commit(self) -> None:
-        request = self.request()
+        writes = self._all()
+        request = self._request(writes)
         with self._executor.operation(self._pattern, *tables_of(request), deadline=self._deadline) as operation:
             try:
-                send_transaction(operation, request, self._writes)
+                replay = send_transaction(operation, request, writes)
+            except OutcomeUnknown as unknown:
+                unknown.request_id = None if self._command is None else self._command.request_id
+                raise
             finally:
                 self.cost = operation.cost
+        if self._command is not None:
+            self._command.settle(replay)
+
+
+def _asked_by(write: Write[Any] | RawWrite | Emission) -> object:
+    if isinstance(write, Write):
+        return asked_by_write(write)
+    return asked_by_part(write.part) if isinstance(write, RawWrite) else ["emit", *write.asked]
+
+
+def _refuse_doubles(writes: Sequence[TransactionWrite]) -> None:
+    seen: dict[tuple[str, str, str], str] = {}
+    for write in writes:
+        for part in write.parts():
+            key = part.item if isinstance(part, PutItem) else part.key
+            place = (part.table, str(key.get(PARTITION)), str(key.get(SORT)))
+            if place in seen:
+                raise InvalidInput(
+                    f"Two operations of a transaction touch one item: {seen[place]} and {write.operation}. Put them "
+                    "into one update."
+                )
+            seen[place] = write.operation
 
 
 def _planned(write: Write[M], model: M) -> M:
@@ -223,5 +330,15 @@ def _size(part: TransactPart) -> int:
         return item_size(part.item)
     if not isinstance(part, UpdateItem):
         return item_size(part.key)
-    constants = [value for _, value in (*part.update.set, *part.update.add) if isinstance(value, Constant)]
-    return item_size(part.key) + sum(value_size(constant.value) for constant in constants)
+    given = (value for _, value in (*part.update.set, *part.update.add))
+    return item_size(part.key) + sum(value_size(constant) for value in given for constant in _constants(value))
+
+
+def _constants(value: SetValue) -> Iterable[AttributeValue]:
+    if isinstance(value, Constant):
+        yield value.value
+    elif isinstance(value, IfNotExists):
+        yield from _constants(value.default)
+    elif isinstance(value, Plus | Minus | ListAppend):
+        yield from _constants(value.left)
+        yield from _constants(value.right)
