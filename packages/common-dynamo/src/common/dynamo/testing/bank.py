@@ -14,9 +14,11 @@ caller was told are compared. A run is repeated by its seed, up to the schedulin
 """
 
 import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Any, Protocol
 
+from common.dynamo.testing.account_log import check_log
 from common.dynamo.testing.audit import audit, entry_ids
 from common.dynamo.testing.bits import Bits, check_bits, open_bits
 from common.dynamo.testing.business import Business
@@ -56,6 +58,7 @@ class Bank:
         threads: int = 8,
         operations: int = 300,
         rates: FaultRates = CHECKER_RATES,
+        changes: Callable[[], Iterable[Mapping[str, Any]]] | None = None,
     ) -> None:
         """Prepare a run.
 
@@ -66,6 +69,8 @@ class Bank:
             threads: How many ask at once.
             operations: How many requests in all.
             rates: How often which fault strikes.
+            changes: Returns all records of the stream of the ledger's table, where it has one: then the log of every
+                account is replayed too.
         """
         self.ledger = ledger
         self.faults = faults
@@ -73,6 +78,7 @@ class Bank:
         self.seed = seed
         self.threads = threads
         self.operations = operations
+        self.changes = changes
         self.history = History()
         self._users: tuple[str, ...] = ()
         self._opening: frozenset[str] = frozenset()
@@ -87,20 +93,26 @@ class Bank:
         self.prepare()
         business = Business(self.ledger, self.history, self._users)
         self._do(business)
-        return audit(self.ledger, self.history, self._users, self._opening)
+        return self._audit(self._users, self._opening)
 
     def run_bits(self) -> list[str]:
         """Same as :meth:`run`, for trades of which every read tells which it has seen."""
         user = open_bits(self.ledger, f"bits-{self.seed}")
         opening = entry_ids(self.ledger, user)
         self._do(Bits(self.ledger, self.history, [user]))
-        return [*audit(self.ledger, self.history, [user], opening), *check_bits(self.history, [user])]
+        return [*self._audit([user], opening), *check_bits(self.history, [user])]
 
     def run_registrations(self) -> list[str]:
         """Same as :meth:`run`, for newcomers whose names and addresses collide."""
         prefix = f"new-{self.seed}"
         self._do(Registrations(self.ledger, self.history, prefix))
         return [*self.history.violations, *check_registrations(self.ledger, self.history, prefix)]
+
+    def _audit(self, users: Sequence[str], opening: frozenset[str]) -> list[str]:
+        found = audit(self.ledger, self.history, users, opening)
+        if self.changes is not None:
+            found += check_log(self.ledger, self.changes(), self.history, users)
+        return found
 
     def _do(self, workload: Workload) -> None:
         self.faults.rates = self.rates
