@@ -408,7 +408,7 @@ class Plan(Generic[M]):
             needs_form=form is not None,
         )
 
-    def rewrite(self, item: Item) -> Write[M]:
+    def rewrite(self, item: Item, *, content: M | None = None) -> Write[M]:
         """Return the write that stores *item* in the form that the type has now: same content, same version.
 
         For items of an older schema, and for those of the type's own whose index keys or locks are to be made again. It
@@ -416,13 +416,16 @@ class Plan(Generic[M]):
 
         Args:
             item: The whole item, as it was read; see :meth:`Mapped.is_outdated`.
+            content: What to store instead of its own content, at the same key; then the version counts one further.
 
         Raises:
             InvalidItem: It cannot be read, or its new form cannot be stored.
-            InvalidInput: It is of a newer schema than the type.
+            InvalidInput: It is of a newer schema than the type; or *content* has another key.
         """
         require_mapping("item", item)
-        return build_rewrite(self.mapped, self.table, item, now=self.clock(), write_id=self.new_write_id())
+        return build_rewrite(
+            self.mapped, self.table, item, now=self.clock(), write_id=self.new_write_id(), content=content
+        )
 
     # Conditions
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from common.dynamo import requests as rq
+from common.dynamo.arguments import require_model
 from common.dynamo.exceptions import InvalidItem
 from common.dynamo.layout import PARTITION, PARTITION_PATH, SCHEMA, SORT, WRITE_ID
 from common.dynamo.locks import involved_fields, locks_of_change
@@ -26,7 +27,9 @@ __all__ = ["build_rewrite", "rewrite_id"]
 M = TypeVar("M", bound=BaseModel)
 
 
-def build_rewrite(mapped: Mapped[M], table: str, item: Item, *, now: float, write_id: str) -> Write[M]:
+def build_rewrite(
+    mapped: Mapped[M], table: str, item: Item, *, now: float, write_id: str, content: M | None = None
+) -> Write[M]:
     """Return the write that stores *item* as its type would store it now.
 
     One UpdateItem that SETs what differs and REMOVEs what the steps dropped; attributes that the type does not have stay,
@@ -39,10 +42,11 @@ def build_rewrite(mapped: Mapped[M], table: str, item: Item, *, now: float, writ
         item: Whole, as it was read; of an older schema, or of the type's own (then its index keys are made again).
         now: Epoch seconds, for locks that have expired.
         write_id: Of this write.
+        content: What to store instead of the item's own content; then the version is one more than the stored one.
 
     Raises:
         InvalidItem: The item cannot be read, or is of another type, or its new form cannot be stored.
-        InvalidInput: The item is of a newer schema, whose form is not known here.
+        InvalidInput: The item is of a newer schema, whose form is not known here; or *content* has another key.
     """
     if mapped.schema_of(item) > mapped.entity.schema:
         raise InvalidInput(
@@ -51,6 +55,8 @@ def build_rewrite(mapped: Mapped[M], table: str, item: Item, *, now: float, writ
         )
     model = mapped.decode(item)
     mapped.require_own_key(model, item)
+    if content is not None:
+        model = _changed(mapped, model, content)
     form = _new_form(mapped, item, model, write_id)
     key = {name: item[name] for name in (PARTITION, SORT)}
     sets = tuple((rq.Path((name,)), rq.Constant(value)) for name, value in form.items() if item.get(name) != value)
@@ -66,6 +72,16 @@ def build_rewrite(mapped: Mapped[M], table: str, item: Item, *, now: float, writ
         expected=_version(mapped, item),
         model=model,
     )
+
+
+def _changed(mapped: Mapped[M], stored: M, content: M) -> M:
+    """Return *content* as it will be read, with the version after the *stored* one: every change of content counts."""
+    require_model("content", content, mapped.entity.model)
+    if mapped.item_key(content) != mapped.item_key(stored):
+        raise InvalidInput(f"The new content of a {mapped.entity.name} has another key; a key never changes.")
+    version = mapped.entity.version
+    row = vars(content) if version is None else {**vars(content), version: getattr(stored, version) + 1}
+    return mapped.read_back(mapped.encode_row(row))
 
 
 def rewrite_id(write_id: str, item: Item) -> str:
