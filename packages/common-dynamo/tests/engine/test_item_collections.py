@@ -59,7 +59,7 @@ NOTE = EntityType(
 PROFILE = EntityType(Note, "profile", key=Key("C#{customer}", "A#PROFILE"))
 STRANGER = EntityType(Note, "stranger", key=Key("C#{customer}", "O#{order}#LX"))
 ELSEWHERE = EntityType(Note, "elsewhere", key=Key("K#{customer}", "E#{order}"))
-OTHER_GROUP = EntityType(Note, "other group", key=Key("C#{customer}", "Z#{order}"), group="apart")
+OTHER_GROUP = EntityType(Note, "other group", key=Key("Z#{customer}", "Z#{order}"), group="apart")
 SPREAD_ORDER = EntityType(Order, "spread order", key=Key("SC#{customer}", "O#{order}", shards=4), scales={"total": 2})
 SPREAD_LINE = EntityType(Line, "spread line", key=Key("SC#{customer}", "O#{order}#L#{number:4}", shards=4))
 

@@ -7,10 +7,12 @@ from pydantic import BaseModel
 
 from common.dynamo import DAO, Database, EntityType, Index, Key, Pattern
 from common.dynamo import requests as rq
+from common.dynamo.dao.ledger_types import ACCOUNT
 from common.dynamo.exceptions import RequestRefused
+from common.dynamo.registry import Registered, check_entity_types
 from common.dynamo.testing.engines import Engine, fresh_table_name
 from common.dynamo.testing.examples import INVOICE, NOTE, Note, make_invoice
-from common.exceptions import ConfigurationError
+from common.exceptions import ConfigurationError, PluginLoadError
 
 RAW = Pattern("Test.raw", "DescribeTable")
 
@@ -109,6 +111,51 @@ def test_types_that_could_share_a_key_may_live_in_tables_apart(table_name: str) 
     assert Database.embedded(entity_types=[STOCK, twin], tables={"other": "apart"})
     with pytest.raises(ConfigurationError, match="can be that of 'stock'"):
         Database.embedded(entity_types=[STOCK, twin])
+
+
+class Shelf(BaseModel):
+    stock: str
+    number: int
+
+
+SHELF = EntityType(Shelf, "shelf", key=Key("STOCK#{stock}", "SHELF#{number:3}"), group="places")
+
+
+@pytest.mark.parametrize(
+    "tables", [{"inventory": "one"}, {"places": "one"}, {"inventory": "one", "places": "other"}], ids=str
+)
+def test_types_that_share_a_partition_by_design_are_not_torn_apart(tables: dict[str, str]) -> None:
+    """Whatever the binding, when the database is opened and when a type comes late; with both types, groups and tables."""
+    told = r"'shelf' shares its partitions \('STOCK#\{stock\}'\) with 'stock' .*group 'places' is bound to table '.*'inventory' to"
+    with pytest.raises(ConfigurationError, match=told):
+        Database.embedded(entity_types=[STOCK, SHELF], tables=tables)
+    with Database.embedded(entity_types=[STOCK], tables=tables) as db, pytest.raises(ConfigurationError, match=told):
+        db.dao(SHELF)
+
+
+@pytest.mark.parametrize("tables", [{}, {"inventory": "one", "places": "one"}], ids=str)
+def test_types_that_share_a_partition_may_be_of_two_groups_in_one_table(tables: dict[str, str]) -> None:
+    """They lie side by side, as they are meant to."""
+    with Database.embedded(entity_types=[STOCK, SHELF], tables=tables) as db:
+        assert db.table_of(STOCK) == db.table_of(SHELF)
+
+
+@pytest.mark.parametrize("partition", ["SHELF#{stock}", "STOCK#{stock}#{number:3}", "{stock}"])
+def test_types_in_partitions_of_their_own_may_live_in_tables_apart(partition: str) -> None:
+    """So may those whose partition has no literal to begin with: equal values may be chance."""
+    shelf = EntityType(Shelf, "shelf", key=Key(partition, "SHELF"), group="places")
+
+    assert Database.embedded(entity_types=[STOCK, shelf], tables={"places": "apart"})
+
+
+def test_a_plugins_type_that_would_be_torn_from_the_ledger_is_refused_by_name() -> None:
+    """It lies in the partition of users, and its group is bound elsewhere."""
+    badge = EntityType(Shelf, "badge", key=Key("U#{stock}", "BADGE#{number:3}"), group="badges")
+    registered = [Registered(ACCOUNT, "common.dynamo"), Registered(badge, "badges", "acme-badges", "1.0.0")]
+
+    check_entity_types(registered, {}, "app")
+    with pytest.raises(PluginLoadError, match=r"badges.*acme-badges.*'badge' shares its partitions.*with 'account'"):
+        check_entity_types(registered, {"ledger": "ledger-prod"}, "app")
 
 
 def test_dao_takes_in_a_type_that_goes_with_the_others() -> None:

@@ -60,8 +60,24 @@ def _faults(one: Registered, earlier: Iterable[Registered], table_of: Mapping[st
             continue
         if other.entity.name == entity.name:
             yield f"entity type {entity.name!r} is already given: {other.named}"
-        if table_of.get(entity.group, default) == table_of.get(other.entity.group, default):
+        mine, theirs = (table_of.get(each.group, default) for each in (entity, other.entity))
+        if mine == theirs:
             yield from _clashes(entity, other)
+        elif _share_partitions(entity, other.entity):
+            yield (
+                f"entity type {entity.name!r} shares its partitions ({entity.key.partition_text!r}) with {other.named}, but "
+                f"group {entity.group!r} is bound to table {mine!r} and group {other.entity.group!r} to {theirs!r}; bind "
+                "both to one table, give both one group, or begin the partition key with a literal of its own"
+            )
+
+
+def _share_partitions(one: EntityType[Any], other: EntityType[Any]) -> bool:
+    """Tell whether items of both are made to lie in one partition: the same literals name it, and sort keys tell them apart.
+
+    Where no literal begins it, such as in ``{tenant}``, that may be chance.
+    """
+    mine, theirs = one.key.stored_partition.literals, other.key.stored_partition.literals
+    return mine == theirs and bool(mine[0]) and not templates_overlap(one.key.sort, other.key.sort)
 
 
 def _clashes(entity: EntityType[Any], other: Registered) -> Iterable[str]:
