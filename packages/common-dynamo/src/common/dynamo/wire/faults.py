@@ -13,13 +13,13 @@ way for the embedded wire (``Database.embedded(faults=plan)``) and around a netw
 import random
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
-__all__ = ["CHECKER_RATES", "Crash", "Fault", "FaultPlan", "FaultRates"]
+__all__ = ["CHECKER_RATES", "Aside", "Crash", "Errand", "Fault", "FaultPlan", "FaultRates", "in_a_thread"]
 
 
 class Fault(Enum):
@@ -136,6 +136,29 @@ class Draw:
 _NOTHING: Final = Draw()
 
 
+class Errand(Protocol):
+    """Work that is done beside its caller's."""
+
+    def is_alive(self) -> bool:
+        """Return whether it is still to be done."""
+        ...
+
+    def join(self, timeout: float, /) -> None:
+        """Wait until it is done, *timeout* seconds at most."""
+        ...
+
+
+Aside = Callable[[Callable[[], None]], Errand]
+"""Starts work beside its caller's: a thread, or whatever stands for one in a simulation."""
+
+
+def in_a_thread(work: Callable[[], None]) -> Errand:
+    """Start *work* in a thread of its own, which does not keep the process from ending."""
+    thread = threading.Thread(target=work, name="late-delivery", daemon=True)
+    thread.start()
+    return thread
+
+
 class FaultPlan:
     """Which call meets which fault: by rates, from a seed, or by script. Requests on tables are left alone.
 
@@ -157,7 +180,7 @@ class FaultPlan:
         self.seen = 0
         """Calls drawn for so far."""
         self._script: deque[Fault | None] = deque()
-        self._late: list[threading.Thread] = []
+        self._late: list[Errand] = []
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -179,8 +202,8 @@ class FaultPlan:
         """Wait until every late request has been applied, *timeout* seconds for each at most."""
         with self._lock:
             late, self._late = self._late, []
-        for thread in late:
-            thread.join(timeout)
+        for errand in late:
+            errand.join(timeout)
 
     def draw(self, operation: str, *, consistent: bool) -> Draw:
         """Return what is in store for one call.
@@ -197,12 +220,11 @@ class FaultPlan:
             self._count(draw)
         return draw
 
-    def deliver_late(self, thread: threading.Thread) -> None:
-        """Start *thread*, which applies a late request, and remember it for :meth:`settle`."""
+    def deliver_late(self, deliver: Callable[[], None], aside: Aside) -> None:
+        """Have *aside* start *deliver*, which applies a late request, and remember it for :meth:`settle`."""
         with self._lock:
             self._late = [each for each in self._late if each.is_alive()]
-            self._late.append(thread)
-            thread.start()
+            self._late.append(aside(deliver))
 
     def _count(self, draw: Draw) -> None:
         names = (draw.fault and draw.fault.value, draw.delay and "delay", draw.stale and "stale")

@@ -12,7 +12,7 @@ from common.dynamo.change_feed import ChangeFeed, feed_of
 from common.dynamo.requests import BatchGetItem, BatchWriteItem, PutItem, Request, TransactGetItems, TransactWriteItems
 from common.dynamo.wire import Answer, AnswerLost, NotSent, Wire, WireFailure
 from common.dynamo.wire.fault_answers import conflicting, failed, throttled
-from common.dynamo.wire.faults import Crash, Draw, Fault, FaultPlan
+from common.dynamo.wire.faults import Aside, Crash, Draw, Fault, FaultPlan, in_a_thread
 
 __all__ = ["FaultyWire"]
 
@@ -30,12 +30,21 @@ class FaultyWire:
         wire: The wire that works.
         plan: Which call meets which fault.
         sleep: Waits that many seconds.
+        aside: Starts the delivery of a late request beside its caller.
     """
 
-    def __init__(self, wire: Wire, plan: FaultPlan, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        plan: FaultPlan,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        aside: Aside = in_a_thread,
+    ) -> None:
         self._wire = wire
         self._plan = plan
         self._sleep = sleep
+        self._aside = aside
         self._answers: OrderedDict[str, deque[Answer]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -144,7 +153,7 @@ class FaultyWire:
             with suppress(WireFailure):  # nobody waits for this answer
                 self._wire.send(request, timeout)
 
-        self._plan.deliver_late(threading.Thread(target=deliver, name="late-delivery", daemon=True))
+        self._plan.deliver_late(deliver, self._aside)
         raise AnswerLost("injected: the request is applied later")
 
     def _duplicate(self, request: Request, timeout: float, draw: Draw) -> Answer:

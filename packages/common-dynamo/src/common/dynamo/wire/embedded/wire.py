@@ -11,7 +11,7 @@ from common.dynamo.wire import Answer, Wire
 from common.dynamo.wire.embedded.engine import Engine
 from common.dynamo.wire.embedded.past import Past
 from common.dynamo.wire.embedded.storage import Storage
-from common.dynamo.wire.faults import FaultPlan
+from common.dynamo.wire.faults import Aside, FaultPlan, in_a_thread
 from common.dynamo.wire.faulty import FaultyWire
 
 
@@ -31,6 +31,7 @@ class EmbeddedWire:
         timer: Seconds of a monotonic clock, for waiting on other writers.
         sleep: Waits that many seconds.
         random: A number in [0, 1), to spread the waiting.
+        aside: Starts the delivery of a late request beside its caller, for faults.
 
     Raises:
         FileRefused: The file is damaged, foreign, or of a newer version; it is left as it is.
@@ -50,11 +51,12 @@ class EmbeddedWire:
         timer: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         random: Callable[[], float] = chance.random,
+        aside: Aside = in_a_thread,
     ) -> None:
         file = None if path is None else os.fspath(path)
         storage = Storage(file, fast=fast, timer=timer, sleep=sleep, random=random)
         engine = Engine(storage, clock=clock, past=None if faults is None else Past())
-        self._wire: Wire = engine if faults is None else FaultyWire(engine, faults, sleep=sleep)
+        self._wire: Wire = engine if faults is None else FaultyWire(engine, faults, sleep=sleep, aside=aside)
 
     @property
     def reason(self) -> str:
