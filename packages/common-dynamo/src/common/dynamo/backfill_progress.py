@@ -25,6 +25,7 @@ from common.dynamo.segments import START, SegmentPosition
 __all__ = [
     "BACKFILL_KEY",
     "BACKFILL_TYPE",
+    "LEASE",
     "BackfillCounts",
     "BackfillInUse",
     "BackfillProgress",
