@@ -202,8 +202,8 @@ def trace_context() -> dict[str, str]:
 
 @contextmanager
 def continued(context: Mapping[str, str]) -> Iterator[None]:
-    """Make the remote span of a W3C trace *context* the current one, if there is one."""
-    token = otel_context.attach(TraceContextTextMapPropagator().extract(context))
+    """Make the remote span of a W3C trace *context* the current one; without one, all stays as it is."""
+    token = otel_context.attach(TraceContextTextMapPropagator().extract(context, otel_context.get_current()))
     try:
         yield
     finally:
