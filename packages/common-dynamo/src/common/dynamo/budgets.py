@@ -204,4 +204,4 @@ def check_mode(mode: str) -> None:
         ConfigurationError: It is neither ``warn`` nor ``raise``.
     """
     if mode not in get_args(BudgetMode):
-        raise ConfigurationError(f"The mode of a budget is 'warn' or 'raise', not {mode!r}.")
+        raise ConfigurationError("The mode of a budget, and budget_mode=, must be 'warn' or 'raise'.")

@@ -26,7 +26,7 @@ from common.dynamo.opening import (
     registered_types,
     tell_health_checks,
 )
-from common.dynamo.option_checks import check_default_deadline, check_options, check_place
+from common.dynamo.option_checks import check_options, check_place
 from common.dynamo.outbox import Outbox
 from common.dynamo.paging import Cursors
 from common.dynamo.plan import Plan
@@ -142,7 +142,7 @@ class Database(UnitsOfWork):
             PluginLoadError: The same, where a plugin brought them.
         """
         options.setdefault("deadline", DEFAULT_DEADLINE)
-        check_default_deadline(options["deadline"])
+        check_options(options)
         chosen = choose_wire(wire, session, client, endpoint_url, region, options["deadline"])
         return cls(chosen, **options)
 
@@ -170,6 +170,7 @@ class Database(UnitsOfWork):
             ConfigurationError: Entity types cannot live together, or the file is damaged, foreign or too new.
         """
         check_place(path, fast=fast, faults=faults)
+        require_flag("stream", stream)
         check_options(options)
         from common.dynamo.wire.embedded import EmbeddedWire
 
@@ -316,7 +317,9 @@ class Database(UnitsOfWork):
             RequestRefused: The engine refused, such as for lack of permission.
         """
         require_flag("stream", stream)
-        if tags is not None and not all(isinstance(each, str) for pair in require_mapping("tags", tags).items() for each in pair):
+        if tags is not None and not all(
+            isinstance(each, str) for pair in require_mapping("tags", tags).items() for each in pair
+        ):
             raise ConfigurationError("tags must be a mapping from text to text.")
         within = self._executor.deadline(deadline)
         definitions = self.table_definitions()
@@ -366,7 +369,10 @@ class Database(UnitsOfWork):
             ConfigurationError: The engine is on a network, or the table keeps no changes.
             Unavailable: Another process held the file until the deadline.
         """
-        tables = [definition.name for definition in self.table_definitions()] if table is None else [table]
+        tables = [definition.name for definition in self.table_definitions()]
+        if table is not None and table not in tables:
+            raise ConfigurationError(f"table must be one of this database's: {', '.join(tables)}.")
+        tables = tables if table is None else [table]
         return read_changes(self.wire, tables, after, limit, self._executor.deadline(deadline))
 
     def _prepare(self) -> None:

@@ -23,7 +23,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
-from common.dynamo.arguments import require_iterable, require_mapping
+from common.dynamo.arguments import require_iterable, require_kind, require_mapping
 from common.dynamo.cost import Cost
 from common.dynamo.entity_type import EntityType, Index
 from common.dynamo.execution import Deadline, Pattern
@@ -232,15 +232,17 @@ def build_collection(
     """
     if not all(isinstance(name, str) for name in require_mapping("fields", fields)):
         raise ConfigurationError("fields of a collection must be named by texts.")
-    types: Sequence[EntityType[Any]] = list(require_iterable("entities", entities, "entity types"))
+    types: Sequence[EntityType[Any]] = list(require_iterable("entities", entities, "EntityType objects"))
     if not types:
-        raise ConfigurationError("A collection has at least one entity type.")
+        raise ConfigurationError("entities must have at least one EntityType.")
     if len({id(entity) for entity in types}) != len(types):
         raise ConfigurationError("A collection names each entity type once.")
     members = tuple(query(entity) for entity in types)
     place = "the table" if index is None else index.name if isinstance(index, Index) else index
     for member in members[1:]:
         _check_shared(members[0], member, place)
+    if pattern is not None:
+        require_kind("pattern", pattern, Pattern)
     name = "+".join(entity.model.__name__ for entity in types)
     return CollectionQuery(members, pattern or Pattern(f"{name}.{_METHOD}", "Query"))
 

@@ -38,21 +38,12 @@ def check_options(options: Mapping[str, Any]) -> None:
     for group, table in require_mapping("tables", options.get("tables", {})).items():
         require_kind("A group in tables", group, str)
         _check_table("tables", table)
-    check_default_deadline(options.get("deadline", 1))
+    if require_seconds("deadline", options.get("deadline", 1)) <= 0:
+        raise ConfigurationError("deadline must be above zero seconds, else no call of the database could be made.")
     for name in ("clock", "monotonic", "random"):
         require_callback(name, options.get(name, float), "() -> float")
     require_callback("sleep", options.get("sleep", float), "(seconds) -> None")
     _check_watchers(options)
-
-
-def check_default_deadline(deadline: object) -> None:
-    """Refuse what no call of the database could be made in.
-
-    Raises:
-        ConfigurationError: *deadline* is no number of seconds above zero.
-    """
-    if require_seconds("deadline", deadline) <= 0:
-        raise ConfigurationError("deadline must be above zero seconds, else no call of the database could be made.")
 
 
 def _check_table(name: str, table: object) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from common.dynamo.arguments import require_kind, require_model
+from common.dynamo.arguments import require_iterable, require_kind, require_model
 from common.dynamo.exceptions import InvalidItem, OutboxFull
 from common.dynamo.keys import BoundTemplate, Key
 from common.dynamo.layout import (
@@ -266,7 +266,7 @@ class Outbox:
         self.table = table
         self._types: dict[type[BaseModel], EventType[Any]] = {}
         self._clock, self._new_id, self._trace = clock, new_id, trace
-        for event_type in event_types:
+        for event_type in require_iterable("event_types", event_types, "EventType objects"):
             self._take_in(require_kind("event_types", event_type, EventType))
 
     def _take_in(self, event_type: EventType[Any]) -> None:

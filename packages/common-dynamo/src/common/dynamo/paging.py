@@ -51,7 +51,9 @@ class Cursors:
             raise ConfigurationError("cursor_keys must be a list of secrets, texts or bytes: the current one first.")
         self._keys = tuple(key.encode() if isinstance(key, str) else key for key in keys)
         if any(len(key) < _LEAST_KEY_BYTES for key in self._keys):
-            raise ConfigurationError(f"A cursor key is shorter than {_LEAST_KEY_BYTES} bytes; give random ones.")
+            raise ConfigurationError(
+                f"cursor_keys has a key that is shorter than {_LEAST_KEY_BYTES} bytes; give random ones."
+            )
 
     def __bool__(self) -> bool:
         return bool(self._keys)

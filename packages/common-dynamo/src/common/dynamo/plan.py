@@ -423,6 +423,8 @@ class Plan(Generic[M]):
             InvalidInput: It is of a newer schema than the type; or *content* has another key.
         """
         require_mapping("item", item)
+        if content is not None:
+            self.mapped.require_own(content, "content")
         return build_rewrite(
             self.mapped, self.table, item, now=self.clock(), write_id=self.new_write_id(), content=content
         )

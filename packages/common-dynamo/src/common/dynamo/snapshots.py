@@ -32,7 +32,7 @@ def read_snapshot(executor: Executor, targets: Sequence[Target], *, deadline: Wi
         InvalidItem: An item of another type stands at a key, or stored data does not fit the model.
         Unavailable: Other transactions were in the way until the deadline, or no answer came.
     """
-    requests = [_request(target) for target in targets]
+    requests = [_request(executor, target) for target in targets]
     distinct = {_place(request): request for request in requests}
     if len(distinct) > READ_LIMIT:
         raise InvalidInput(f"A read of one moment has at most {READ_LIMIT} items; this one has {len(distinct)}.")
@@ -47,11 +47,13 @@ def read_snapshot(executor: Executor, targets: Sequence[Target], *, deadline: Wi
         )
 
 
-def _request(target: Target) -> GetItem:
+def _request(executor: Executor, target: Target) -> GetItem:
     if not isinstance(target, tuple) or len(target) != 2:
         raise ConfigurationError("db.read takes pairs of a DAO and a key: db.read((invoices, key), (users, name)).")
     dao, key = target
-    return require_kind("Each pair's first member", dao, DAO).plan.get(key, consistent=False)
+    if require_kind("Each pair's first member", dao, DAO)._executor is not executor:
+        raise ConfigurationError(f"A DAO of {dao.plan.entity.name} belongs to another database: read from its own.")
+    return dao.plan.get(key, consistent=False)
 
 
 def _place(request: GetItem) -> tuple[str, str, str]:

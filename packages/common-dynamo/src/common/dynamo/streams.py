@@ -273,7 +273,7 @@ def handle_records(
     """Give the changes in *event* to *handler*, in order, up to the first that fails; see ``Database.handle_stream``."""
     require_callback("handler", handler, "(change: StreamChange) -> None")
     records = event.get("Records") if isinstance(event, Mapping) else event
-    if records is None:
+    if isinstance(records, str | bytes) or not isinstance(records, Iterable):
         raise InvalidInput(
             "This is no event of a DynamoDB stream: it has no Records. Give the whole event, or a list of records."
         )

@@ -98,7 +98,7 @@ PLAN_ROWS: Rows = {
         "old": MODEL[1:],
     },
     "check": {"key": TEXT_KEY, "where": CALLBACK, "absent": FLAG},
-    "rewrite": {"item": MAPPING},
+    "rewrite": {"item": MAPPING, "content": MODEL[1:]},
 }
 TEXT_OF_CARD = View("text", of=CARD, read=lambda card: card.text)
 OTHERS = View("text", of=NOTE, read=lambda note: note.text)
@@ -124,7 +124,7 @@ RIGHT: Mapping[str, Mapping[str, Any]] = {
     "delete": {"target": "stored", "expect": 1},
     "batch_write": {"writes": []},
     "check": {"key": "stored"},
-    "rewrite": {},
+    "rewrite": {"item": {}},
 }
 
 
