@@ -14,10 +14,19 @@ from common.dynamo.wire import Wire
 OPTIONS: dict[str, Any] = {"entity_types": LEDGER_ENTITY_TYPES, "cursor_keys": ("a key for tests, and nothing else",)}
 
 
+ONE_TABLE, TWO_TABLES = "one table", "two tables"
+
+
+@pytest.fixture(params=[ONE_TABLE, pytest.param(TWO_TABLES, marks=pytest.mark.thorough)])
+def tables(request: pytest.FixtureRequest, table_name: str) -> dict[str, str]:
+    """Where groups of entity types are: all in one table, or assets and prices in another one (dynamo D51)."""
+    return {} if request.param == ONE_TABLE else {"inventory": f"{table_name}-inventory"}
+
+
 @pytest.fixture
-def database(engine: Engine, table_name: str) -> Iterator[Database]:
-    """A database on a fresh table."""
-    with engine.open(table=table_name, **OPTIONS) as database:
+def database(engine: Engine, table_name: str, tables: dict[str, str]) -> Iterator[Database]:
+    """A database on fresh tables."""
+    with engine.open(table=table_name, tables=tables, **OPTIONS) as database:
         yield database
 
 

@@ -14,7 +14,7 @@ import pytest
 from common.dynamo import Database
 from common.dynamo.access import AccessPattern
 from common.dynamo.dao.access_patterns import LEDGER_PATTERNS
-from common.dynamo.dao.ledger_types import ACCOUNT, LEDGER_ENTITY_TYPES
+from common.dynamo.dao.ledger_types import ACCOUNT, ASSET, LEDGER_ENTITY_TYPES
 from common.dynamo.exceptions import LedgerRefusal
 from common.dynamo.testing import Engine, spend
 from common.dynamo.testing.ledger import LedgerKit
@@ -185,9 +185,8 @@ def _(ledger: LedgerKit) -> Call:
 @course("AssetBalanceDAO.portfolio, new assets")
 def _(ledger: LedgerKit) -> Call:
     user = ledger.open_account(cash="10.00", holding={"BTC": "1"})
-    database = Database.connect(
-        table=ledger.db.table_of(ACCOUNT), wire=ledger.db.wire, entity_types=LEDGER_ENTITY_TYPES
-    )
+    table, tables = ledger.db.table_of(ACCOUNT), {ASSET.group: ledger.db.table_of(ASSET)}
+    database = Database.connect(table=table, tables=tables, wire=ledger.db.wire, entity_types=LEDGER_ENTITY_TYPES)
     return lambda: LedgerKit(database).holdings.portfolio(user)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from types import FrameType
+from typing import Self
 
 import pytest
 from pydantic import BaseModel
@@ -20,7 +21,7 @@ from common.dynamo.requests import BatchWriteItem, Item, KeyCondition, PutItem, 
 from common.dynamo.testing import Engine
 from common.dynamo.testing.engines import fresh_table_name
 from common.dynamo.testing.ledger import LedgerKit
-from common.entities import OrderStatus, OrderType
+from common.entities import BalanceTransaction, OrderStatus, OrderType
 
 pytestmark = pytest.mark.thorough
 
@@ -50,8 +51,8 @@ class Effort:
 
 
 class Data:
-    """A ledger whose user ``alice`` has *entries* in the journal, and other things by the fifth of that, 60 at least: orders
-    of hers, orders of another user, which share the book with them, and events."""
+    """A ledger whose user ``alice`` has *entries* in the journal, and other things by the twentieth of that, 60 at least:
+    orders of hers, orders of another user, which share the book with them, and events."""
 
     def __init__(self, engine: Engine, entries: int) -> None:
         self.table = fresh_table_name()
@@ -61,11 +62,25 @@ class Data:
         self.events = self.db.dao(EVENT)
         self.ledger.list_asset("BTC")
         self._start()
-        others, orders = max(60, entries // 5), self._templates("O#")
+        others, orders = max(60, entries // 20), self._templates("O#")
         self._store(self._copies(self._templates("T#"), entries))
         self._store(self._copies(orders, others))
         self._store(self._copies(orders, others, user="bobby"))
         self._store(EVENT.encode(Event(stream="s", number=number, kind="ab"[number % 2])) for number in range(others))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.db.close()
+
+    def walk(self, pages: int) -> Iterator[Page[BalanceTransaction]]:
+        """Yield the first *pages* pages of the journal, each by the cursor of the one before."""
+        after = None
+        for _ in range(pages):
+            page = self.ledger.balances.history("alice", after=after)
+            yield page
+            after = page.next
 
     def _start(self) -> None:
         """Have one item of each kind by the DAOs: a payment, a trade with its order, and an order in the book."""
@@ -99,15 +114,6 @@ class Data:
         )
         while chunk := tuple(islice(puts, CHUNK)):
             self.db.execute(BatchWriteItem(writes={self.table: chunk}), pattern)
-
-
-@pytest.fixture(scope="module")
-def sizes(engine: Engine) -> Iterator[tuple[Data, Data]]:
-    """A hundred journal entries, and a hundred thousand; a tenth of that over a socket, where storing takes longer."""
-    small, large = Data(engine, 100), Data(engine, 100_000 if engine.is_embedded else 10_000)
-    yield small, large
-    small.db.close()
-    large.db.close()
 
 
 Call = Callable[[Data], object]
@@ -155,33 +161,29 @@ def effort(call: Call, data: Data) -> tuple[Effort, int]:
     return Effort(meter.cost.rcu, meter.cost.wcu, meter.cost.trips, scanned, returned), entered
 
 
-@pytest.mark.parametrize("name", CALLS)
-def test_a_call_takes_the_same_however_much_there_is(sizes: tuple[Data, Data], name: str) -> None:
-    """Units, round trips and examined items to the last one; functions entered within a twentieth."""
-    small, large = sizes
-    expected, entered = effort(CALLS[name], small)
-    found, entered_large = effort(CALLS[name], large)
-
-    assert expected == found
-    assert entered == pytest.approx(entered_large, rel=0.05)
+def page_after(page: Page[BalanceTransaction]) -> Call:
+    """Return the call of the page that follows."""
+    after = page.next
+    return lambda data: data.ledger.balances.history("alice", after=after)
 
 
-def test_each_of_a_thousand_pages_takes_the_same(sizes: tuple[Data, Data]) -> None:
-    """By cursor, from page 1 to page 1,000 in the middle of the journal, no page costs more than the first."""
-    _, large = sizes
-    pages = 1000 if large.db.wire.name == "embedded" else 100
-    cursors: list[str | None] = [None]
-    costs: set[tuple[float, int, int]] = set()
-    seen: set[str] = set()
-    for _ in range(pages):
-        page = large.ledger.balances.history("alice", after=cursors[-1])
-        costs.add((page.cost.rcu, page.cost.trips, page.scanned))
-        seen.update(entry.id for entry in page.items)
-        cursors.append(page.next)
-    second, entered = effort(lambda data: data.ledger.balances.history("alice", after=cursors[1]), large)
-    last, entered_for_last = effort(lambda data: data.ledger.balances.history("alice", after=cursors[pages - 1]), large)
+def test_no_call_takes_more_where_there_is_more(engine: Engine) -> None:
+    """Units, round trips and examined items to the last one; functions entered within a twentieth.
 
-    assert {(second.rcu, 1, 20)} == costs
-    assert 20 * pages == len(seen)
-    assert second == last
-    assert entered == pytest.approx(entered_for_last, rel=0.05)
+    A hundred entries and a hundred thousand; a tenth of that over a socket, where storing them takes longer.
+    """
+    many, pages = (100_000, 1000) if engine.is_embedded else (10_000, 100)
+    with Data(engine, 100) as small, Data(engine, many) as large:
+        expected = {name: effort(call, small) for name, call in CALLS.items()}
+        found = {name: effort(call, large) for name, call in CALLS.items()}
+        walked = list(large.walk(pages))
+        second, middle = effort(page_after(walked[0]), large), effort(page_after(walked[-2]), large)
+
+    assert {name: told for name, (told, _) in expected.items()} == {name: told for name, (told, _) in found.items()}
+    assert {name: entered for name, (_, entered) in expected.items()} == pytest.approx(
+        {name: entered for name, (_, entered) in found.items()}, rel=0.05
+    )
+    assert {(second[0].rcu, 1, 20)} == {(page.cost.rcu, page.cost.trips, page.scanned) for page in walked}
+    assert 20 * pages == len({entry.id for page in walked for entry in page.items})
+    assert second[0] == middle[0]
+    assert second[1] == pytest.approx(middle[1], rel=0.05)
