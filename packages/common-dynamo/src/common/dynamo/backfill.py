@@ -176,8 +176,8 @@ class Backfill(Generic[M]):
         else:
             item, cost = self._stored()
             progress = self._claimable(item, restart=restart, take_over=take_over)
-            if progress is None:
-                return self._result(BackfillProgress.read(self.name, item or {}))
+            if progress.state is BackfillState.FINISHED:
+                return self._result(progress)
             walk = self._walk(progress, Saved(self._database, self._plan.table), cost)
             walk.claim(item)
         walk.watching = watching or Watching()
@@ -198,8 +198,8 @@ class Backfill(Generic[M]):
         now, segments = self._plan.clock(), self._scan.segments
         return BackfillProgress.begun(self.name, self._entity, segments, runner=uuid4().hex, now=now)
 
-    def _claimable(self, item: Item | None, *, restart: bool, take_over: bool) -> BackfillProgress | None:
-        """Return the progress to go on with; ``None`` where there is nothing left to do."""
+    def _claimable(self, item: Item | None, *, restart: bool, take_over: bool) -> BackfillProgress:
+        """Return the progress to go on with, or that of a backfill which has finished."""
         if item is None:
             return self._beginning()
         now = self._plan.clock()
@@ -220,9 +220,8 @@ class Backfill(Generic[M]):
                 f"Backfill {self.name} was begun for another schema or other indexes than {self._entity.name} has now. Give "
                 "another name, or restart=True."
             )
-        if stored.state is BackfillState.FINISHED:
-            return None
-        return stored.resumed(runner=uuid4().hex, now=now)
+        is_over = stored.state is BackfillState.FINISHED
+        return stored if is_over else stored.resumed(runner=uuid4().hex, now=now)
 
     # Walking
 
