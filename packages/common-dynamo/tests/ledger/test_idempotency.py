@@ -11,7 +11,7 @@ import pytest
 
 from common.core.utils import Uuid7Generator, to_ulid
 from common.dynamo.dao import Applied
-from common.dynamo.exceptions import RequestIdReused
+from common.dynamo.exceptions import InsufficientFunds, RequestIdReused
 from common.dynamo.requests import Request, TransactWriteItems
 from common.dynamo.testing import Engine, FaultPlan, FaultyWire, spend
 from common.dynamo.testing.ledger import LedgerKit
@@ -231,6 +231,28 @@ def test_an_old_id_finds_what_it_did_and_starts_nothing(engine: Engine, ledger_o
     assert again.entry == first.entry
     assert [error.code for error in refusal.value.errors] == ["request_id_stale"]
     assert entry is None
+
+
+def test_a_refused_step_is_refused_the_same_days_later(engine: Engine, ledger_on: Callable[..., LedgerKit]) -> None:
+    """The confirmation that failed the order for lack of funds says so again by a read; no other old id does."""
+    clock, wire = Days(), engine.wire()
+    ledger = ledger_on(wire, clock=clock)
+    user, refused, unused = ledger.open_account(cash="49.99"), ledger.new_id(), ledger.new_id()
+    wanted = OrderCreate(asset="BTC", type=OrderType.LIMIT_BUY, quantity=Decimal("0.5"), limit_price=Decimal(100))
+    order = ledger.orders.submit(user, wanted, request_id=ledger.new_id()).entry
+    with pytest.raises(InsufficientFunds) as first:
+        ledger.orders.confirm(order, request_id=refused)
+    ledger.balances.deposit(user, "100.00", request_id=ledger.new_id())
+    clock.now += timedelta(days=2).total_seconds()
+
+    with spend(wcu=0, rcu=1, trips=1), pytest.raises(InsufficientFunds) as again:
+        ledger.orders.confirm(order, request_id=refused)
+    with pytest.raises(InvalidInput) as stale:
+        ledger.orders.confirm(order, request_id=unused)
+    wire.close()
+
+    assert (first.value.available, first.value.asset) == (again.value.available, again.value.asset)
+    assert [error.code for error in stale.value.errors] == ["request_id_stale"]
 
 
 # Without the engine's own idempotency ---------------------------------------------------------------------------------

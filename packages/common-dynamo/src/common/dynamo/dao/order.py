@@ -246,7 +246,8 @@ class OrderDAO:
                 cash_scale=ledger.cash.scale,
             )
             if order.limit_price is not None and trade.is_worse_than(order.limit_price):
-                return recall(op, workflow.settle_unclaimed(ledger, order, request_id), _worse_than_limit())
+                unclaimed = workflow.settle_unclaimed(ledger, order, request_id)
+                return recall(op, unclaimed, ledger.cash, _worse_than_limit())
             return take(op, workflow.settle(ledger, order, order.fill, trade, asset, request_id), ledger.cash)
 
     def cancel(self, order: Order, *, request_id: str, deadline: DeadlineLike | None = None) -> Applied[Order]:

@@ -171,7 +171,7 @@ def take(op: Operation, step: Step, cash: QuoteAsset) -> Applied[Order]:
         InvalidInput: The order differs from the stored one, or the id is stale and was never used.
     """
     if not step.instruction.is_fresh:
-        return recall(op, step, stale_request_id())
+        return recall(op, step, cash, stale_request_id())
     try:
         result = op.execute(step.request)
     except ConditionFailed as refused:
@@ -183,17 +183,19 @@ def take(op: Operation, step: Step, cash: QuoteAsset) -> Applied[Order]:
     return Applied(step.after, replayed=False)
 
 
-def recall(op: Operation, step: Step, otherwise: InvalidInput) -> Applied[Order]:
+def recall(op: Operation, step: Step, cash: QuoteAsset, otherwise: InvalidInput) -> Applied[Order]:
     """Return the order where *step* has been taken before: 1 read unit, 1 round trip, nothing written.
 
     Raises:
         NotFound: There is no such order.
-        InvalidInput: *otherwise*, where the step has not been taken.
+        LedgerRefusal: This very step was refused, and failed the order; the same error as at first.
+        InvalidInput: *otherwise*, where the step has not been tried.
     """
     stored = _stored(_read(op, step))
-    if _taken_at(step, stored) is None:
-        raise otherwise
-    return Applied(order_of(stored), replayed=True)
+    if _taken_at(step, stored) is not None:
+        return Applied(order_of(stored), replayed=True)
+    _repeat_refusal(step, stored, cash)
+    raise otherwise
 
 
 def review(op: Operation, step: Step, cash: QuoteAsset) -> Applied[Order]:
@@ -249,9 +251,7 @@ def _judge(step: Step, item: Item | None, cash: QuoteAsset, unknown_attempts: in
     if taken_at is not None:
         is_ours = unknown_attempts > 0 and taken_at == step.instruction.at
         return Applied(order_of(stored), replayed=not is_ours)
-    last, no = stored.history[-1], refused_of(stored, cash)
-    if no is not None and last.by == step.instruction.id:
-        raise no.error
+    _repeat_refusal(step, stored, cash)
     if stored.input != step.instruction.input:
         message = "The order is not the one that is stored under its id. Read it again and repeat the step with that."
         raise InvalidInput(errors=(FieldError("/order", "order_differs", message),))
@@ -260,6 +260,13 @@ def _judge(step: Step, item: Item | None, cash: QuoteAsset, unknown_attempts: in
         current=stored.status,
         final=not can_reach(stored.status, step.target.sources),
     )
+
+
+def _repeat_refusal(step: Step, stored: StoredOrder, cash: QuoteAsset) -> None:
+    """Raise the refusal again that *step* met when it failed the order."""
+    no = refused_of(stored, cash)
+    if no is not None and stored.history[-1].by == step.instruction.id:
+        raise no.error
 
 
 def _stored(item: Item | None) -> StoredOrder:
