@@ -195,12 +195,13 @@ class AnnotationReader:
             raise ValueError("a RootModel cannot be stored; use its inner type")
         plans: list[FieldPlan] = []
         fields: dict[str, ValueCodec] = {}
-        # Entered before its fields are read, so that a model may contain itself.
-        self._models[model] = _nested_codec(model, plans, fields)
+        # Known while its fields are read, so that a model may contain itself; elsewhere it may have other scales.
+        codec = self._models[model] = _nested_codec(model, plans, fields)
         for name, info in model.model_fields.items():
             plans.append(self.plan(name, info, model, f"{path}.{name}", name))
             fields[name] = plans[-1].codec
-        return self._models[model]
+        del self._models[model]
+        return codec
 
 
 def _literal(options: tuple[Any, ...]) -> ValueCodec:

@@ -6,6 +6,7 @@ engine over a real socket), ``table_name``, ``unique``, and ``entity_types`` to 
 Nothing else of the family imports this package: it needs pytest, which no distribution depends on.
 """
 
+from common.dynamo.testing.contract import BrokenContract, ContractReport, LawReport, check_entity_type, models_of
 from common.dynamo.testing.costs import WrongCost, spend
 from common.dynamo.testing.engines import Choice, EmbeddedEngine, Engine, NetworkEngine, fresh_table_name, network_wire
 from common.dynamo.testing.fixtures import (
@@ -26,7 +27,9 @@ from common.dynamo.wire.faulty import FaultyWire
 
 __all__ = [
     "CHECKER_RATES",
+    "BrokenContract",
     "Choice",
+    "ContractReport",
     "Crash",
     "Dynoxide",
     "EmbeddedEngine",
@@ -37,8 +40,10 @@ __all__ = [
     "FaultProxy",
     "FaultRates",
     "FaultyWire",
+    "LawReport",
     "NetworkEngine",
     "WrongCost",
+    "check_entity_type",
     "database",
     "dynoxide",
     "engine",
@@ -47,6 +52,7 @@ __all__ = [
     "faulty_database",
     "find_dynoxide",
     "fresh_table_name",
+    "models_of",
     "network_wire",
     "pytest_report_header",
     "spend",
