@@ -45,6 +45,8 @@ class Postbox:
         """Return the numbers told about *about*, in order of publication; repeats are left out unless asked for."""
         events: Iterable[EmittedEvent] = [event for event in self.events if event.aggregate == about]
         if not repeats:
-            events = {event.id: event for event in reversed(list(events))}.values()
-            events = reversed(list(events))
+            first: dict[str, EmittedEvent] = {}
+            for event in events:
+                first.setdefault(event.id, event)
+            events = first.values()
         return [event.decode(TOLD).number for event in events]
