@@ -15,6 +15,7 @@ PUBLIC_MODULES = [
     "iam",
     "interceptors",
     "requests",
+    "streams",
     "table_drift",
     "table_templates",
     "testing",

@@ -1,8 +1,8 @@
 """Exact, atomic, idempotent data access on DynamoDB.
 
 What is here is for services and their DAOs. Other public names are in :mod:`common.dynamo.exceptions`,
-:mod:`common.dynamo.requests` (ready-made conditions, changes and requests), :mod:`common.dynamo.wire`,
-:mod:`common.dynamo.hookspecs` and :mod:`common.dynamo.interceptors` (for plugins), and :mod:`common.dynamo.testing`.
+:mod:`common.dynamo.requests` (ready-made conditions, changes and requests), :mod:`common.dynamo.streams`
+(what a batch of stream records came to), :mod:`common.dynamo.wire`, :mod:`common.dynamo.hookspecs` and :mod:`common.dynamo.interceptors` (for plugins), and :mod:`common.dynamo.testing`.
 For whoever runs a service there are :mod:`common.dynamo.access`, :mod:`common.dynamo.entity_access` and
 :mod:`common.dynamo.iam` (costs and permissions), :mod:`common.dynamo.table_drift` and
 :mod:`common.dynamo.table_templates`, and :mod:`common.dynamo.aws` (sessions of a role).
@@ -23,6 +23,7 @@ from common.dynamo.keys import Key
 from common.dynamo.paging import Page
 from common.dynamo.plan import Plan
 from common.dynamo.queries import EntityQuery
+from common.dynamo.streams import StreamChange
 from common.dynamo.transaction import Transaction
 from common.dynamo.value_codec import ANY_SCALE
 from common.dynamo.writes import Write
@@ -48,6 +49,7 @@ __all__ = [
     "Pattern",
     "Plan",
     "Result",
+    "StreamChange",
     "Transaction",
     "Unique",
     "View",
