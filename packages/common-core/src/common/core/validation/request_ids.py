@@ -48,10 +48,10 @@ def request_id_is_fresh(request_id: str, now: datetime, *, tolerance: timedelta 
     return abs(now - request_id_time(request_id)) <= tolerance
 
 
-def sortable_request_id(request_id: str) -> str:
+def sortable_request_id(request_id: str, *, pointer: str = "") -> str:
     """Return the ULID text of the same 128 bits, so that ids of both kinds sort by time in one key space.
 
     Raises:
         InvalidInput: *request_id* is neither a ULID nor a UUIDv7.
     """
-    return to_ulid(require_request_id(request_id))
+    return to_ulid(require_request_id(request_id, pointer=pointer))

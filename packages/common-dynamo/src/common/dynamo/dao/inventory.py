@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from common.core.validation import require_asset_id
 from common.dynamo.dao.access_patterns import named
+from common.dynamo.dao.arguments import require_given
 from common.dynamo.dao.input_hash import HashedValue
 from common.dynamo.dao.instruction import Instruction, stale_request_id
 from common.dynamo.dao.ledger import Ledger
@@ -61,6 +62,7 @@ class AssetDAO:
             Unavailable: Nothing was written; repeat it with the same *request_id*.
             OutcomeUnknown: The answer was lost. Repeat it with the same *request_id*.
         """
+        require_given(asset, Asset, pointer="/asset")
         instruction = self._instruct(request_id, "asset", asset.model_dump_json())
         marks = {"rid": {"S": instruction.id}, "h": {"S": instruction.input}}
         put = claim(self._asset_table, {**ASSET.encode(asset), **marks})
@@ -95,7 +97,8 @@ class AssetDAO:
         self, category: str, *, limit: int = 100, after: str | None = None, deadline: DeadlineLike | None = None
     ) -> Page[Asset]:
         """Return one page of the assets in *category*, by id; reads what :meth:`list` reads, and filters it."""
-        query = self._assets.query(None).where(lambda asset: asset.category == category)
+        wanted = require_given(category, str, pointer="/category")
+        query = self._assets.query(None).where(lambda asset: asset.category == wanted)
         return replace(query, pattern=_BY_CATEGORY).page(limit, after=after, deadline=deadline)
 
     def set_price(

@@ -53,4 +53,5 @@ def _resolution(item: Item) -> Resolution[JournalEntry]:
 
 
 def _key(ledger: Ledger, user: str, request_id: str) -> ItemKey:
-    return ledger.entry_key(normalise_user_name(user, pointer="/user"), sortable_request_id(request_id))
+    name = normalise_user_name(user, pointer="/user")
+    return ledger.entry_key(name, sortable_request_id(request_id, pointer="/request_id"))

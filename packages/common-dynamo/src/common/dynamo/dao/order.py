@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from common.core.validation import normalise_user_name, require_asset_id
 from common.dynamo.dao import order_workflow as workflow
 from common.dynamo.dao.access_patterns import named
+from common.dynamo.dao.arguments import require_given
 from common.dynamo.dao.instruction import Instruction
 from common.dynamo.dao.ledger import Ledger
 from common.dynamo.dao.ledger_types import BOOK_SHARD, ORDER, ORDER_BOOK, ORDERS_BY_STATUS
@@ -176,6 +177,7 @@ class OrderDAO:
                 step cannot confirm it; 1 round trip, 1 write unit and 2 for the index more.
             OrderConflict, NotFound, AccountNotFound, AccountClosed: Nothing was written.
         """
+        require_given(order, Order, pointer="/order")
         with self._ledger.operation(_CONFIRM, request_id, deadline) as op:
             asset = self._ledger.catalogue.asset(op, order.asset)
             return take(op, workflow.confirm(self._ledger, order, asset, request_id), self._ledger.cash)
@@ -233,6 +235,7 @@ class OrderDAO:
             NotFound: There is no such order.
         """
         ledger = self._ledger
+        require_given(order, Order, pointer="/order")
         exact = price_at(price_from(price, pointer="/price"), ledger.cash.scale)
         with ledger.operation(_SETTLE, request_id, deadline) as op:
             if order.fill is None:
@@ -394,7 +397,8 @@ class OrderDAO:
         Half a read unit per 4 KB of the book, 1 round trip per MB. *as_of* is aware, and the same on every page.
         Otherwise the same as :meth:`due`.
         """
-        query = self._book(_OVERDUE, asset, type).where(is_expired_at(as_of))
+        moment = require_given(as_of, datetime, pointer="/as_of")
+        query = self._book(_OVERDUE, asset, type).where(is_expired_at(moment))
         return query.page(limit, after=after, deadline=deadline).map(order_of)
 
     # Inside
@@ -427,7 +431,7 @@ class OrderDAO:
         request_id: str,
         deadline: DeadlineLike | None,
     ) -> Applied[Order]:
-        limit = limit_of(wanted)
+        limit = limit_of(require_given(wanted, OrderCreate, pointer="/wanted"))
         instruction = self._ledger.instruct(user, request_id, *hashed_terms(wanted))
         with self._ledger.operation(pattern, request_id, deadline) as op:
             terms = OrderTerms.of(wanted, self._ledger.catalogue.asset(op, wanted.asset), self._ledger.cash, limit)
@@ -445,12 +449,12 @@ class OrderDAO:
         request_id: str,
         deadline: DeadlineLike | None,
     ) -> Applied[Order]:
-        step = build(self._ledger, order, request_id)
+        step = build(self._ledger, require_given(order, Order, pointer="/order"), request_id)
         with self._ledger.operation(pattern, request_id, deadline) as op:
             return take(op, step, self._ledger.cash)
 
     def _book(self, pattern: Pattern, asset: str, type: OrderType) -> EntityQuery[StoredOrder]:
-        if not type.is_limit:
+        if not require_given(type, OrderType, pointer="/type").is_limit:
             raise InvalidInput(errors=(FieldError("/type", "order_terms", "Only limit orders wait for a price."),))
         name = require_asset_id(asset, pointer="/asset")
         query = self._orders.query(ORDER_BOOK, asset=name, book_side=type.side, book_shard=BOOK_SHARD)

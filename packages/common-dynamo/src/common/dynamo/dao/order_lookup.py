@@ -21,14 +21,17 @@ _FENCED: Resolution[Order] = Resolution(ResolutionState.FENCED)
 
 def find_order(op: Operation, ledger: Ledger, user: str, order_id: str) -> Order | None:
     """Return the order, ``None`` where there is none: 1 read unit, 1 round trip, consistent."""
-    key = ledger.order_key(normalise_user_name(user, pointer="/user"), sortable_request_id(order_id))
+    key = ledger.order_key(
+        normalise_user_name(user, pointer="/user"), sortable_request_id(order_id, pointer="/order_id")
+    )
     item = read_item(op, ledger.table, key)
     return None if item is None or is_fence(item) else order_of(ORDER.decode(item))
 
 
 def resolve_order(op: Operation, ledger: Ledger, user: str, request_id: str, *, fence: bool) -> Resolution[Order]:
     """Say what became of an order. A market order and a limit order both take the order's key, so one fence stops both."""
-    name, id = normalise_user_name(user, pointer="/user"), sortable_request_id(request_id)
+    name = normalise_user_name(user, pointer="/user")
+    id = sortable_request_id(request_id, pointer="/request_id")
     order_key = ledger.order_key(name, id)
     if not fence:
         order, entry = read_items(op, ledger.table, [order_key, ledger.entry_key(name, id)])

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from common.core.passwords import PasswordHasher
 from common.core.validation import canonical_email, invalid_input, normalise_user_name
 from common.dynamo.dao.access_patterns import named
+from common.dynamo.dao.arguments import require_given
 from common.dynamo.dao.authentication import Authentication
 from common.dynamo.dao.closing import close_account
 from common.dynamo.dao.ledger import Ledger
@@ -72,6 +73,7 @@ class UserDAO:
             MissingPart: A password is given and no hasher is installed. Nothing was written.
             RequestIdReused: *request_id* has registered this user with other values. Nothing was written.
         """
+        require_given(wanted, UserCreate, pointer="/wanted")
         instruction = self._ledger.instruct(wanted.username, request_id, "user", wanted.email, wanted.full_name)
         profile = Profile(
             username=instruction.user,
@@ -157,7 +159,8 @@ class UserDAO:
             InvalidInput: A value does not fit its field, or the field cannot be changed. Nothing was written.
             NotFound, AccountClosed, RequestIdReused: Nothing was written.
         """
-        fields = _checked(seen, changes)
+        require_given(seen, Profile, pointer="/seen")
+        fields = _checked(seen, require_given(changes, Mapping, pointer="/changes"))
         told = [part for name in sorted(fields) for part in (name, fields[name])]
         instruction = self._ledger.instruct(seen.username, request_id, "user.update", *told)
         change = ProfileChange(table=self._ledger.table, seen=seen, instruction=instruction, fields=fields)
@@ -177,6 +180,7 @@ class UserDAO:
             InvalidInput: *email* is no address, or the user's already. Nothing was written.
             NotFound, AccountClosed, RequestIdReused: Nothing was written.
         """
+        require_given(seen, Profile, pointer="/seen")
         canonical = canonical_email(email, pointer="/email")
         instruction = self._ledger.instruct(seen.username, request_id, "user.email", canonical)
         change = ProfileChange(
@@ -195,6 +199,7 @@ class UserDAO:
             VersionConflict: Somebody else has changed the profile since it was seen. Nothing was written.
             NotFound, AccountClosed, RequestIdReused: Nothing was written.
         """
+        require_given(seen, Profile, pointer="/seen")
         instruction = self._ledger.instruct(seen.username, request_id, "user.password")
         password_hash = self._require_hasher("The password was not changed").hash(password)
         change = ProfileChange(
@@ -222,6 +227,7 @@ class UserDAO:
             VersionConflict: Somebody else has changed the profile since it was seen. Nothing was written.
             NotFound, AccountNotFound, RequestIdReused: Nothing was written.
         """
+        require_given(seen, Profile, pointer="/seen")
         instruction = self._ledger.instruct(seen.username, request_id, "user.close")
         change = ProfileChange(
             table=self._ledger.table,
