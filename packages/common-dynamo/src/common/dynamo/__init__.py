@@ -20,6 +20,7 @@ from common.dynamo.expressions import begins_with, between, contains, exists, is
 from common.dynamo.interceptors import Call, Interceptor
 from common.dynamo.item_collections import Collection, CollectionQuery
 from common.dynamo.keys import Key
+from common.dynamo.multi_attribute_keys import MultiKey
 from common.dynamo.paging import Page
 from common.dynamo.plan import Plan
 from common.dynamo.queries import EntityQuery
@@ -44,6 +45,7 @@ __all__ = [
     "Index",
     "Interceptor",
     "Key",
+    "MultiKey",
     "Operation",
     "Page",
     "Pattern",

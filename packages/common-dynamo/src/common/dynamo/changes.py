@@ -320,7 +320,10 @@ def index_changes(mapped: Mapped[Any], assigned: Mapping[str, Any], row: Mapping
 
     Raises:
         ConfigurationError: A template needs a field that is neither assigned a plain value nor known.
+        InvalidInput: An attribute that is part of an index key itself becomes empty.
     """
+    for native in mapped.native.values():
+        native.check({name: value for name, value in assigned.items() if value is not UNKNOWN})
     sets: list[tuple[rq.Path, rq.SetValue]] = []
     removes: list[rq.Path] = []
     used: set[str] = set()

@@ -23,6 +23,7 @@ from common.dynamo.keys import Key
 from common.dynamo.mapping import Mapped, compile_mapping
 from common.dynamo.requests import AttributeValue, Constant, Item, ItemKey, Path
 from common.dynamo.schema_versions import Upcast
+from common.dynamo.multi_attribute_keys import MultiKey
 from common.dynamo.value_codec import Scale
 from common.exceptions import ConfigurationError, InvalidInput
 
@@ -41,9 +42,10 @@ class Index:
     """A global secondary index of the table, as one entity type uses it."""
 
     name: str
-    """The slot: ``GSI1`` (attributes ``g1pk``, ``g1sk``), ``GSI2``, ... Entity types share slots."""
-    key: Key
-    """Its templates. An item whose component is ``None`` is not in the index."""
+    """The slot: ``GSI1`` (attributes ``g1pk``, ``g1sk``), ``GSI2``, ... Entity types share slots; one of a
+    :class:`~common.dynamo.multi_attribute_keys.MultiKey` with those that name the same attributes."""
+    key: Key | MultiKey
+    """Its templates, or fields whose attributes are the key themselves. An item whose component is ``None`` is not in it."""
     projection: Literal["ALL", "KEYS_ONLY"] = "ALL"
     """Equal for all entity types that share the slot. Only ALL can be read as models."""
 

@@ -58,6 +58,8 @@ def _entity_claims(entity: "EntityType[Any]") -> Iterable[Claim]:
     yield Claim("key", entity.key.shape)
     for index in entity.indexes:
         yield Claim("projection of index", index.name, index.projection)
+        native = entity.mapped.native.get(index.name)
+        yield Claim("key of index", index.name, "text templates" if native is None else native.schema)
 
 
 ENTITY_TYPES: "HookRule[EntityType[Any]]" = HookRule(

@@ -138,6 +138,16 @@ class Key:
         return tuple(dict.fromkeys(self.partition.fields + self.sort.fields))
 
     @property
+    def partition_fields(self) -> tuple[str, ...]:
+        """The fields of the partition template, each once."""
+        return self.partition.fields
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """The components of both templates, partition first."""
+        return self.partition.components + self.sort.components
+
+    @property
     def text(self) -> str:
         """Both templates, as errors and spans show them."""
         return f"{self.partition_text} / {self.sort.text}"
@@ -157,6 +167,11 @@ class Key:
 
 
 def escape(text: str) -> str:
+    @property
+    def sort_text(self) -> str:
+        """The sort template."""
+        return self.sort.text
+
     """Return *text* with U+0000 to U+0024 as ``$`` and two hex digits."""
     return _LOW.sub(lambda match: f"${ord(match[0]):02x}", text)
 

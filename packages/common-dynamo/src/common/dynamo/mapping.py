@@ -1,16 +1,17 @@
 """The compiled form of an entity type: model <-> item, keys included."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from common.dynamo.bound_keys import BoundKey
+from common.dynamo.bound_keys import BoundKey, QueryableKey
 from common.dynamo.codec import Misfit, ModelCodec, RowScale, compile_codec, refusal
 from common.dynamo.exceptions import InvalidItem
 from common.dynamo.keys import PARTITION_LIMIT, SORT_LIMIT, BoundTemplate, Key
 from common.dynamo.layout import EXPIRY, PARTITION, SCHEMA, SORT, TYPE, index_attributes, is_reserved
+from common.dynamo.multi_attribute_keys import BoundMultiKey, MultiKey, bind_multi_key
 from common.dynamo.requests import AttributeValue, Item, ItemKey, Path
 from common.dynamo.schema_versions import SchemaVersions
 from common.dynamo.shards import Sharding, shard_partition
@@ -41,6 +42,8 @@ class Mapped(Generic[M]):
     """Unique field to the key of its locks, where a template gives it."""
     versions: SchemaVersions
     """The schema of the type, and the steps to it from older ones."""
+    native: Mapping[str, BoundMultiKey] = field(default_factory=dict)
+    """The indexes whose keys are attributes of the model themselves; nothing is written for them."""
 
     # Keys
 
@@ -62,6 +65,12 @@ class Mapped(Generic[M]):
             wanted = ", ".join(self.key.fields)
             raise InvalidInput(f"The key of {self.entity.name} is ({wanted}); {len(values)} values were given.")
         return dict(zip(self.key.fields, values, strict=True))
+
+    def queryable(self, index: str | None) -> QueryableKey | None:
+        """Return the key of the table, or of *index*; ``None`` where the type is not in it."""
+        if index is None:
+            return self.key
+        return self.indexes.get(index) or self.native.get(index)
 
     def item_key(self, key: Any) -> dict[str, AttributeValue]:
         """Return the primary key of the item that *key* names.
@@ -103,6 +112,8 @@ class Mapped(Generic[M]):
         item.update(self.codec.encode(row))
         if self.indexes:
             item.update(self.index_keys(row))
+        for native in self.native.values():
+            native.check(row)
         return item
 
     def read_back(self, item: Item) -> M:
@@ -250,18 +261,23 @@ def compile_mapping(entity: "EntityType[M]") -> "tuple[Mapped[M], tuple[str, ...
     )
     kinds = {name: plan.codec.kind for name, plan in codec.plans.items()}
     key = _sharded(_bind(entity.key, (PARTITION, SORT), kinds, faults), entity.key)
-    indexes = {}
+    indexes: dict[str, BoundKey] = {}
+    native: dict[str, BoundMultiKey] = {}
     for index in entity.indexes:
         try:
             names = index_attributes(index.name)
         except ValueError as error:
             faults.append(str(error))
             continue
-        if index.name in indexes:
+        if index.name in indexes or index.name in native:
             faults.append(f"index {index.name} is named twice")
         indexes[index.name] = _sharded(_bind(index.key, names, kinds, faults), index.key, of=key)
     faults += [*_key_faults(entity, codec), *_attribute_faults(codec), *_option_faults(entity, codec)]
     stamps: dict[str, AttributeValue] = {TYPE: {"S": entity.name}, SCHEMA: {"N": str(entity.schema)}}
+        if isinstance(index.key, MultiKey):
+            bound = bind_multi_key(index.name, index.key, codec.plans, faults)
+            native.update({} if bound is None else {index.name: bound})
+            continue
     field_of = {plan.attribute: name for name, plan in codec.plans.items()}
     lock_keys = {
         unique.field: _bind(unique.key, (PARTITION, SORT), kinds, faults) for unique in entity.unique if unique.key
@@ -275,7 +291,7 @@ def compile_mapping(entity: "EntityType[M]") -> "tuple[Mapped[M], tuple[str, ...
         attributes=frozenset(field_of),
         version=None if counter is None else counter.attribute,
     )
-    return Mapped(entity, codec, key, indexes, stamps, field_of, lock_keys, versions), tuple(faults)
+    return Mapped(entity, codec, key, indexes, stamps, field_of, lock_keys, versions, native), tuple(faults)
 
 
 def _bind(key: Key, names: tuple[str, str], kinds: Mapping[str, type], faults: list[str]) -> BoundKey:
@@ -347,7 +363,7 @@ def _version_faults(entity: "EntityType[Any]", codec: ModelCodec[Any]) -> Iterab
         yield f"version names {entity.version!r}, which the model does not have"
     elif plan.codec.kind is not int or plan.codec.nullable:
         yield f"the version field {entity.version} must be an int, with the default 0"
-    elif any(entity.version in index.key.fields for index in entity.indexes):
+    elif any(entity.version in index.key.fields for index in entity.indexes if isinstance(index.key, Key)):
         yield f"the version field {entity.version} changes with every write; it cannot be part of an index key"
 
 

@@ -195,8 +195,8 @@ def build_query(
     """
     require_flag("consistent", consistent)
     mapped = plan.mapped
-    if index is not None and (not isinstance(index, str) or index not in mapped.indexes):
-        known = ", ".join(mapped.indexes) or "none"
+    if index is not None and (not isinstance(index, str) or mapped.queryable(index) is None):
+        known = ", ".join((*mapped.indexes, *mapped.native)) or "none"
         raise ConfigurationError(f"{plan.entity.name} is not in the index that index= names; it is in: {known}.")
     if index is not None and consistent:
         raise ConfigurationError(
@@ -204,7 +204,7 @@ def build_query(
         )
     if any(each.name == index and each.projection != "ALL" for each in plan.entity.indexes):
         raise ConfigurationError(f"Index {index} holds keys alone, which are no {plan.entity.model.__name__}.")
-    key: QueryableKey = mapped.key if index is None else mapped.indexes[index]
+    key = mapped.queryable(index) or mapped.key
     sorted_by = [name for name in key.sort_fields if name in fields]
     given = {*key.partition_fields, *sorted_by}
     leading = key.sort_fields[: len(sorted_by)]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.dynamo.entity_type import EntityType
+from common.dynamo.index_slots import slot_clashes
 from common.dynamo.keys import templates_overlap
 from common.exceptions import ConfigurationError, PluginFailure, PluginLoadError
 
@@ -93,10 +94,5 @@ def _clashes(entity: EntityType[Any], other: Registered) -> Iterable[str]:
             f"entity type {entity.name!r}: its key {entity.key.text!r} can be that of {other.named} ({theirs.key.text!r}); "
             "begin one of the sort keys with a literal of its own"
         )
-    slots = {index.name: index.projection for index in theirs.indexes}
-    for index in entity.indexes:
-        if slots.get(index.name, index.projection) != index.projection:
-            yield (
-                f"entity type {entity.name!r}: index {index.name} has projection {index.projection} here and "
-                f"{slots[index.name]} in {other.named}"
-            )
+    for clash in slot_clashes(entity, theirs, other.named):
+        yield f"entity type {entity.name!r}: {clash}"

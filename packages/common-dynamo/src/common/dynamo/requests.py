@@ -359,6 +359,8 @@ class TransactGetItems:
 # Tables ---------------------------------------------------------------------------------------------------------------
 
 ScalarType: TypeAlias = Literal["S", "N", "B"]
+KeyAttribute: TypeAlias = tuple[str, ScalarType]
+"""Name and type of an attribute of a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +371,25 @@ class KeySchema:
     sort: str | None = None
     partition_type: ScalarType = "S"
     sort_type: ScalarType = "S"
+    more_partition: tuple[KeyAttribute, ...] = ()
+    """Up to 3 attributes of the partition key after :attr:`partition`; of a secondary index alone."""
+    more_sort: tuple[KeyAttribute, ...] = ()
+    """Up to 3 attributes of the sort key after :attr:`sort`; of a secondary index alone."""
+
+    @property
+    def partitions(self) -> tuple[KeyAttribute, ...]:
+        """All attributes of the partition key, in order."""
+        return ((self.partition, self.partition_type), *self.more_partition)
+
+    @property
+    def sorts(self) -> tuple[KeyAttribute, ...]:
+        """All attributes of the sort key, in order; none where there is no sort key."""
+        return () if self.sort is None else ((self.sort, self.sort_type), *self.more_sort)
+
+    @property
+    def is_composite(self) -> bool:
+        """Whether a half of it has several attributes."""
+        return bool(self.more_partition or self.more_sort)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,9 +90,8 @@ def _key_drift(
     table: str, index: str | None, key: KeySchema, described: Mapping[str, Any], types: Mapping[str, str]
 ) -> Iterator[Drift]:
     found = " / ".join(filter(None, (_attributes(described, role, types) for role in ("HASH", "RANGE"))))
-    wanted = f"{key.partition} ({key.partition_type})"
-    if key.sort is not None:
-        wanted += f" / {key.sort} ({key.sort_type})"
+    halves = filter(None, (key.partitions, key.sorts))
+    wanted = " / ".join(", ".join(f"{name} ({kind})" for name, kind in half) for half in halves)
     if found != wanted:
         yield Drift(table=table, index=index, kind=DriftKind.KEY, wanted=wanted, found=found or "none")
 

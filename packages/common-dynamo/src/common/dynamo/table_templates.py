@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from common.dynamo.requests import CreateTable, IndexDefinition, TableDefinition
+from common.dynamo.requests import CreateTable, IndexDefinition, KeySchema, TableDefinition
 from common.dynamo.table_drift import STREAM_VIEW
 from common.dynamo.wire.render import render
 
@@ -67,7 +67,7 @@ def _terraform_resource(definition: TableDefinition, *, protect: bool) -> Mappin
     resource: dict[str, Any] = {
         "name": definition.name,
         "billing_mode": "PAY_PER_REQUEST",
-        **_terraform_key(definition.key.partition, definition.key.sort),
+        **_terraform_key(definition.key),
         "attribute": [{"name": each["AttributeName"], "type": each["AttributeType"]} for each in attributes],
         "deletion_protection_enabled": protect,
         "point_in_time_recovery": {"enabled": protect},
@@ -86,15 +86,19 @@ def _terraform_resource(definition: TableDefinition, *, protect: bool) -> Mappin
 
 
 def _terraform_index(index: IndexDefinition) -> Mapping[str, Any]:
-    key = _terraform_key(index.key.partition, index.key.sort)
+    key = _terraform_key(index.key)
     described: dict[str, Any] = {"name": index.name, **key, "projection_type": index.projection}
     if index.projection == "INCLUDE":
         described["non_key_attributes"] = list(index.include)
     return described
 
 
-def _terraform_key(partition: str, sort: str | None) -> Mapping[str, str]:
-    return {"hash_key": partition} if sort is None else {"hash_key": partition, "range_key": sort}
+def _terraform_key(key: KeySchema) -> Mapping[str, Any]:
+    if key.is_composite:
+        # The provider has blocks for keys of several attributes, and then takes neither hash_key nor range_key.
+        halves = (("HASH", key.partitions), ("RANGE", key.sorts))
+        return {"key_schema": [{"attribute_name": name, "key_type": role} for role, half in halves for name, _ in half]}
+    return {"hash_key": key.partition} if key.sort is None else {"hash_key": key.partition, "range_key": key.sort}
 
 
 def api_requests(definitions: Sequence[TableDefinition], *, protect: bool = True) -> Mapping[str, Any]:

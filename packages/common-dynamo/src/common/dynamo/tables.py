@@ -9,12 +9,16 @@ from common.dynamo.exceptions import RequestRefused, Unavailable
 from common.dynamo.execution import Deadline, Executor, Pattern
 from common.dynamo.layout import EXPIRY, PARTITION, SORT, index_attributes
 from common.dynamo.requests import (
+    AttributeValue,
     CreateTable,
     DescribeTable,
     DescribeTimeToLive,
     IndexDefinition,
+    KeyCondition,
     KeySchema,
+    Query,
     Request,
+    ScalarType,
     TableDefinition,
     UpdateTimeToLive,
 )
@@ -23,6 +27,7 @@ from common.exceptions import ConfigurationError
 
 __all__ = ["create_tables", "find_drift", "table_definitions", "table_faults"]
 
+_SAMPLES: Final[Mapping[ScalarType, AttributeValue]] = {"S": {"S": "-"}, "N": {"N": "0"}, "B": {"B": b"-"}}
 _POLL: Final = 1.0
 """Seconds between two looks at a table that is being made."""
 
@@ -41,8 +46,9 @@ def table_definitions(
     for entity in entity_types:
         indexes = slots.setdefault(tables.get(entity.group, default), {})
         for index in entity.indexes:
-            partition, sort = index_attributes(index.name)
-            indexes[index.name] = IndexDefinition(index.name, KeySchema(partition, sort), index.projection)
+            native = entity.mapped.native.get(index.name)
+            schema = KeySchema(*index_attributes(index.name)) if native is None else native.schema
+            indexes[index.name] = IndexDefinition(index.name, schema, index.projection)
     return tuple(
         TableDefinition(
             name=name,
@@ -78,7 +84,48 @@ def create_tables(
                 f"Table {definition.name!r} exists and differs: {'; '.join(faults)}. Nothing was changed; bring the table "
                 "into line, or take another name. `common dynamo tables diff` tells all differences."
             )
+        _refuse_first_attributes_alone(executor, definition, deadline)
         _switch_ttl_on(executor, definition, deadline)
+
+
+def _because_of_composites(refused: RequestRefused, definition: TableDefinition) -> Exception:
+    """Return the error of a refused CreateTable: what it says, or that the engine has no keys of several attributes."""
+    composites = [index for index in definition.indexes if index.key.is_composite]
+    if not composites or refused.engine_code != "ValidationException":
+        return refused
+    return ConfigurationError(
+        f"{_no_composites(definition.name, composites[0], 'refuses such a table')} Nothing was made."
+    )
+
+
+def _refuse_first_attributes_alone(executor: Executor, definition: TableDefinition, deadline: Deadline) -> None:
+    """Refuse an engine that makes an index of several attributes and then uses the first ones of its key alone.
+
+    Such an engine describes the index as it was asked for, and tells itself only by a query that names all attributes.
+    """
+    for index in definition.indexes:
+        if not index.key.is_composite:
+            continue
+        try:
+            _call(executor, composite_probe(definition.name, index), deadline)
+        except RequestRefused as refused:
+            if refused.engine_code == "ValidationException":
+                told = _no_composites(definition.name, index, "uses the first ones alone")
+                raise ConfigurationError(f"{told} The table has been made; delete it.") from None
+
+
+def composite_probe(table: str, index: IndexDefinition) -> Query:
+    """Return a query that only an engine with keys of several attributes understands; it finds nothing, or an item."""
+    first, *others = [(name, _SAMPLES[kind]) for name, kind in (*index.key.partitions, *index.key.sorts)]
+    return Query(table=table, index=index.name, key=KeyCondition(*first, others=tuple(others)), limit=1)
+
+
+def _no_composites(table: str, index: IndexDefinition, what: str) -> str:
+    names = ", ".join(name for name, _ in (*index.key.partitions, *index.key.sorts))
+    return (
+        f"Index {index.name} of table {table!r} has a key of several attributes ({names}), and this engine {what}. "
+        "DynamoDB itself and the embedded engine have such keys; elsewhere, key the index by templates: Index(..., Key(...))."
+    )
 
 
 def _create_if_missing(executor: Executor, definition: TableDefinition, deadline: Deadline) -> None:
@@ -86,7 +133,7 @@ def _create_if_missing(executor: Executor, definition: TableDefinition, deadline
         _call(executor, CreateTable(definition=definition), deadline)
     except RequestRefused as refused:
         if refused.engine_code != "ResourceInUseException":
-            raise
+            raise _because_of_composites(refused, definition) from refused.__cause__
 
 
 def _call(executor: Executor, request: Request, deadline: Deadline) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from common.core.plugins import Contribution
     from common.dynamo.entity_type import EntityType
     from common.dynamo.keys import Key
+    from common.dynamo.multi_attribute_keys import MultiKey
 
 __all__ = ["ENTITIES"]
 
@@ -61,11 +62,15 @@ def _keys(entity: "EntityType[Any]") -> Iterator[tuple[str, ...]]:
         yield ("", name, *_templates(index.key))
 
 
-def _templates(key: "Key") -> tuple[str, str]:
-    return key.partition_text, key.sort.text
+def _templates(key: "Key | MultiKey") -> tuple[str, str]:
+    return key.partition_text, key.sort_text
 
 
-def _key_as_json(key: "Key") -> dict[str, Any]:
+def _key_as_json(key: "Key | MultiKey") -> dict[str, Any]:
+    from common.dynamo.multi_attribute_keys import MultiKey
+
+    if isinstance(key, MultiKey):
+        return {"attributes": [list(key.partition), list(key.sort)], "shards": 1}
     return {"key": [key.partition.text, key.sort.text], "shards": key.shards}
 
 

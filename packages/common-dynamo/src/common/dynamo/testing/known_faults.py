@@ -30,6 +30,7 @@ DYNOXIDE_FAULTS: Final[Mapping[str, str]] = MappingProxyType(
         "empty-tokens": "an empty ClientRequestToken is taken",
         "replay-units": "a replayed transaction is charged for the request, not for the items",
         "ttl-twice": "TTL may be switched on when it is on",
+        "first-key-attributes": "of an index key of several attributes the first of each half alone is used",
         "conflicting-paths": "paths that treat one attribute as list and map are taken",
     }
 )

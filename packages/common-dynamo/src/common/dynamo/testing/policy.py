@@ -63,7 +63,7 @@ def demands_of(request: Request) -> Iterator[Demand]:
     elif isinstance(request, rq.PutItem | rq.UpdateItem | rq.DeleteItem | rq.GetItem):
         yield _of_item(request.operation, request)
     elif isinstance(request, rq.Query):
-        yield Demand("dynamodb:Query", request.table, request.index, (str(request.key.partition["S"]),))
+        yield Demand("dynamodb:Query", request.table, request.index, (_leading(request.key),))
     elif isinstance(request, rq.BatchGetItem):
         for table, keys in request.keys.items():
             yield Demand("dynamodb:BatchGetItem", table, None, _partitions(keys))
@@ -72,6 +72,11 @@ def demands_of(request: Request) -> Iterator[Demand]:
             yield Demand("dynamodb:BatchWriteItem", table, None, _partitions(map(_key_of, writes)))
     else:
         yield Demand(f"dynamodb:{request.operation}", getattr(request, "table", None) or "*")
+
+
+def _leading(key: rq.KeyCondition) -> str:
+    ((_, content),) = key.partition.items()
+    return str(content)
 
 
 def _of_item(action: str, part: Any) -> Demand:

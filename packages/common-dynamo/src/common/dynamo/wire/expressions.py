@@ -108,8 +108,9 @@ def update_text(update: Update, holders: Placeholders) -> str:
 
 
 def key_condition_text(key: KeyCondition, holders: Placeholders) -> str:
-    """Return a key condition, the partition key first: some engines insist on that order."""
-    text = f"{holders.name(key.partition_name)} = {holders.value(key.partition)}"
+    """Return a key condition, the partition key first: some engines insist on that order. The range comes last."""
+    equal = ((key.partition_name, key.partition), *key.others)
+    text = " AND ".join(f"{holders.name(name)} = {holders.value(value)}" for name, value in equal)
     if key.sort is None:
         return text
     name, low = holders.name(str(key.sort_name)), holders.value(key.sort.value)

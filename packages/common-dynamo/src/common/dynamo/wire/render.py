@@ -233,18 +233,15 @@ def _create_table(request: CreateTable) -> Parameters:
 
 
 def _key_schema(schema: KeySchema) -> list[dict[str, str]]:
-    keys = [{"AttributeName": schema.partition, "KeyType": "HASH"}]
-    if schema.sort is not None:
-        keys.append({"AttributeName": schema.sort, "KeyType": "RANGE"})
-    return keys
+    halves = (("HASH", schema.partitions), ("RANGE", schema.sorts))
+    return [{"AttributeName": name, "KeyType": role} for role, attributes in halves for name, _ in attributes]
 
 
 def _attribute_definitions(definition: TableDefinition) -> list[Mapping[str, str]]:
     types: dict[str, str] = {}
     for schema in (definition.key, *(index.key for index in definition.indexes)):
-        types.setdefault(schema.partition, schema.partition_type)
-        if schema.sort is not None:
-            types.setdefault(schema.sort, schema.sort_type)
+        for name, kind in (*schema.partitions, *schema.sorts):
+            types.setdefault(name, kind)
     return [{"AttributeName": name, "AttributeType": kind} for name, kind in types.items()]
 
 

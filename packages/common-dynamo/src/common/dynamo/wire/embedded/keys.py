@@ -1,6 +1,6 @@
 """Keys as bytes that sort as DynamoDB sorts them: text by UTF-8, numbers by value, binary by byte."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from common.dynamo.requests import KeySchema, ScalarType
@@ -10,6 +10,7 @@ from common.dynamo.wire.embedded.values import Stored, canonical_value
 
 MAX_PARTITION_BYTES = 2048
 MAX_SORT_BYTES = 1024
+PART_END = b"\0\0"
 _MISMATCH = "The provided key element does not match the schema"
 _EMPTY = (
     "One or more parameter values are not valid. "
@@ -105,6 +106,8 @@ def index_key(schema: KeySchema, item: Stored, index: str) -> KeyBytes | None:
     Raises:
         Refused: An attribute of the index key has another type, or is empty or too long.
     """
+    if schema.is_composite:
+        return _composite_key(schema, item, index)
     partition = _index_part(item.get(schema.partition), schema.partition, schema.partition_type, index)
     sort: bytes | None = b""
     if schema.sort is not None:
@@ -113,6 +116,17 @@ def index_key(schema: KeySchema, item: Stored, index: str) -> KeyBytes | None:
         return None
     check_lengths(partition, sort)
     return partition, sort
+
+
+def _composite_key(schema: KeySchema, item: Stored, index: str) -> KeyBytes | None:
+    halves = []
+    for attributes in (schema.partitions, schema.sorts):
+        parts = [_index_part(item.get(name), name, kind, index) for name, kind in attributes]
+        halves.append([part for part in parts if part is not None])
+    if len(halves[0]) < len(schema.partitions) or len(halves[1]) < len(schema.sorts):
+        return None
+    check_lengths(b"".join(halves[0]), b"".join(halves[1]))
+    return composite(halves[0]), composite(halves[1])
 
 
 def _index_part(value: dict[str, Any] | None, name: str, kind: ScalarType, index: str) -> bytes | None:
@@ -132,6 +146,20 @@ def _index_part(value: dict[str, Any] | None, name: str, kind: ScalarType, index
             f"IndexName: {index}, IndexKey: {name}"
         )
     return content
+
+
+def composite(parts: Iterable[bytes]) -> bytes:
+    """Return the bytes of several attributes in a row, which sort as the attributes do, one after the other.
+
+    Two zero bytes end each, and a zero byte within is followed by a one: so what ends sorts below what goes on, whatever
+    the type, and equal beginnings are equal bytes.
+    """
+    return b"".join(escaped(part) + PART_END for part in parts)
+
+
+def escaped(part: bytes) -> bytes:
+    """Return *part* without :data:`PART_END` in it, in the same order."""
+    return part.replace(b"\0", b"\0\1")
 
 
 def successor(prefix: bytes) -> bytes | None:

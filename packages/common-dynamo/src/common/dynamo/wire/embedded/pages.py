@@ -11,6 +11,7 @@ from typing import Any, Final
 from common.dynamo.requests import ItemKey, KeyCondition, KeySchema, Query, Scan, SortCondition
 from common.dynamo.wire.embedded.capacity import Consumed, read_units
 from common.dynamo.wire.embedded.checks import attribute_names, check_condition, check_projection
+from common.dynamo.wire.embedded.composite_keys import partition_bytes, sort_bounds
 from common.dynamo.wire.embedded.conditions import holds
 from common.dynamo.wire.embedded.keys import exact_key, index_key, item_key, scalar_bytes, successor
 from common.dynamo.wire.embedded.packing import unpack
@@ -86,7 +87,7 @@ def query(connection: sqlite3.Connection, request: Query, table: Table) -> Mappi
     """Return one page of a partition."""
     index = None if request.index is None else table.index(request.index)
     schema = table.key if index is None else index.key
-    _check(request, index, tuple(name for name in (schema.partition, schema.sort) if name is not None))
+    _check(request, index, tuple(name for name, _ in (*schema.partitions, *schema.sorts)))
     rows = _Range(table, index, request.forward)
     _constrain(rows, schema, request.key)
     if request.start is not None:
@@ -140,14 +141,27 @@ def _segment(request: Scan) -> tuple[int, int] | None:
 
 def _constrain(rows: _Range, schema: KeySchema, key: KeyCondition) -> None:
     partition, sort = ("pk", "sk") if rows.index is None else ("x.ipk", "x.isk")
+    if schema.is_composite:
+        _constrain_composite(rows, schema, key)
+        return
     if key.partition_name != schema.partition:
         raise invalid(f"Query condition missed key schema element: {schema.partition}")
     rows.require(f"{partition} = ?", _scalar(key.partition, schema.partition_type))
+    if key.others:
+        raise invalid(_BAD_CONDITION)
     if key.sort is None:
         return
     if schema.sort is None or key.sort_name != schema.sort:
         raise invalid(f"Query condition missed key schema element: {schema.sort}" if schema.sort else _BAD_CONDITION)
     _constrain_sort(rows, sort, schema, key.sort)
+
+
+def _constrain_composite(rows: _Range, schema: KeySchema, key: KeyCondition) -> None:
+    rows.require("x.ipk = ?", partition_bytes(schema, key))
+    low, end = sort_bounds(schema, key)
+    rows.require("x.isk >= ?", low)
+    if end is not None:
+        rows.require("x.isk < ?", end)
 
 
 def _constrain_sort(rows: _Range, column: str, schema: KeySchema, sort: SortCondition) -> None:

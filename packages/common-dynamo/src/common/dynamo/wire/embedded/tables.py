@@ -18,6 +18,8 @@ from common.dynamo.wire.embedded.values import Stored, item_size
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
 _MAX_INDEXES = 20
 _LISTED_AT_ONCE = 100
+_MAX_KEY_ATTRIBUTES = 4
+"""Of the partition key of an index, and of its sort key (Developer Guide, "Multi-attribute keys pattern")."""
 
 
 class IndexTable:
@@ -30,8 +32,8 @@ class IndexTable:
         self.rows = f"index_{table_id}_{position}"
         self.insert = f"INSERT INTO {self.rows} (ipk, isk, pk, sk, item) VALUES (?, ?, ?, ?, ?)"
         self.delete = f"DELETE FROM {self.rows} WHERE ipk = ? AND isk = ? AND pk = ? AND sk = ?"
-        keys = {table_key.partition, table_key.sort, self.key.partition, self.key.sort}
-        self.key_names = tuple(sorted(name for name in keys if name is not None))
+        halves = (table_key.partitions, table_key.sorts, self.key.partitions, self.key.sorts)
+        self.key_names = tuple(sorted({name for half in halves for name, _ in half}))
         self._projected = None if definition.projection == "ALL" else frozenset((*self.key_names, *definition.include))
 
     @property
@@ -105,10 +107,17 @@ def load(connection: sqlite3.Connection, name: str) -> Table:
 
 def _definition(fields: Mapping[str, Any]) -> TableDefinition:
     indexes = tuple(
-        IndexDefinition(index["name"], KeySchema(**index["key"]), index["projection"], tuple(index["include"]))
+        IndexDefinition(index["name"], _stored_schema(index["key"]), index["projection"], tuple(index["include"]))
         for index in fields["indexes"]
     )
-    return TableDefinition(**{**fields, "key": KeySchema(**fields["key"]), "indexes": indexes})
+    return TableDefinition(**{**fields, "key": _stored_schema(fields["key"]), "indexes": indexes})
+
+
+def _stored_schema(fields: Mapping[str, Any]) -> KeySchema:
+    more = {
+        name: tuple((each[0], each[1]) for each in fields.get(name, ())) for name in ("more_partition", "more_sort")
+    }
+    return KeySchema(**{**fields, **more})
 
 
 def create(connection: sqlite3.Connection, definition: TableDefinition, now: float) -> Mapping[str, Any]:
@@ -171,18 +180,29 @@ def _check(definition: TableDefinition) -> None:
         raise invalid("One or more parameter values were invalid: Duplicate index name")
     if len(names) > _MAX_INDEXES:
         raise invalid(f"One or more parameter values were invalid: more than {_MAX_INDEXES} global secondary indexes")
+    _check_composites(definition)
     types: dict[str, str] = {}
     for name, kind in _key_types(definition):
         if types.setdefault(name, kind) != kind:
             raise invalid(f"One or more parameter values were invalid: {name} is defined with two types")
 
 
+def _check_composites(definition: TableDefinition) -> None:
+    if definition.key.is_composite:
+        raise invalid("One or more parameter values were invalid: the key of a table has one attribute of each type")
+    for index in definition.indexes:
+        halves = (index.key.partitions, index.key.sorts)
+        names = [name for half in halves for name, _ in half]
+        if any(len(half) > _MAX_KEY_ATTRIBUTES for half in halves) or (index.key.more_sort and not index.key.sort):
+            raise invalid(f"One or more parameter values were invalid: too many key attributes in index {index.name}")
+        if len(set(names)) != len(names):
+            raise invalid(f"One or more parameter values were invalid: a key attribute twice in index {index.name}")
+
+
 def _key_types(definition: TableDefinition) -> list[tuple[str, str]]:
     pairs = []
     for schema in (definition.key, *(index.key for index in definition.indexes)):
-        pairs.append((schema.partition, str(schema.partition_type)))
-        if schema.sort is not None:
-            pairs.append((schema.sort, str(schema.sort_type)))
+        pairs += [(name, str(kind)) for name, kind in (*schema.partitions, *schema.sorts)]
     return pairs
 
 
@@ -263,7 +283,5 @@ def _describe_index(index: IndexDefinition, arn: str) -> Mapping[str, Any]:
 
 
 def _key_schema(schema: KeySchema) -> list[dict[str, str]]:
-    keys = [{"AttributeName": schema.partition, "KeyType": "HASH"}]
-    if schema.sort is not None:
-        keys.append({"AttributeName": schema.sort, "KeyType": "RANGE"})
-    return keys
+    halves = (("HASH", schema.partitions), ("RANGE", schema.sorts))
+    return [{"AttributeName": name, "KeyType": role} for role, attributes in halves for name, _ in attributes]
