@@ -55,8 +55,11 @@ def common(line: str, **variables: str) -> int:
     return main(line.split(), environ=environ)
 
 
-def test_plugins_are_listed_in_a_table(acme: InstalledDists, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plugins_are_listed_in_a_table(
+    acme: InstalledDists, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Name, distribution, version, state and hooks of each plugin stand in aligned columns."""
+    monkeypatch.setenv("COLUMNS", "200")
     code = common("plugins")
     heading, *rows = capsys.readouterr().out.splitlines()
     (row,) = [row for row in rows if row.startswith("acme ")]
@@ -64,6 +67,27 @@ def test_plugins_are_listed_in_a_table(acme: InstalledDists, capsys: pytest.Capt
     assert 0 == code
     assert ["acme", "acme", "2.1", "loaded", "cli_commands"] == row.split()
     assert heading.index("STATE") == row.index("loaded")
+
+
+@pytest.mark.parametrize("columns", [None, 100, 80, 60, 20])
+def test_no_line_of_the_table_is_wider_than_the_terminal(
+    acme: InstalledDists, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int | None
+) -> None:
+    """Hooks and causes stand below their plugin where there is no room beside it; a pipe counts as 80 columns."""
+    cause = "No module named " + ", ".join(f"'part_{number}'" for number in range(20))
+    acme.add("broken", plugins={"broken": "broken_part"}, modules={"broken_part": f"raise ImportError({cause!r})"})
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", str(columns))
+    common("plugins")
+    heading, *lines = capsys.readouterr().out.splitlines()
+    below = lines[lines.index(next(line for line in lines if line.startswith("broken "))) + 1 :]
+
+    assert max(map(len, [heading, *lines])) <= max(columns or 80, 60)
+    assert ["NAME", "DIST", "VERSION", "STATE"] == heading.split()
+    assert "  hooks (common_…): cli_commands" in lines
+    assert below[0].startswith("  cause: ")
+    assert all(f"'part_{number}'" in " ".join(below) for number in range(20))
 
 
 def test_plugins_are_listed_as_json(acme: InstalledDists, capsys: pytest.CaptureFixture[str]) -> None:
