@@ -44,7 +44,7 @@ def check_entity_type(
     entity: EntityType[M],
     strategy: "SearchStrategy[M] | None" = None,
     *,
-    examples: int = 15,
+    examples: int = 10,
     seed: int = 0,
     only: Iterable[str] = (),
 ) -> ContractReport:

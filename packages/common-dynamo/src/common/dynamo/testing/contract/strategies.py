@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, reject, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException
 from hypothesis.strategies import SearchStrategy
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from common.dynamo.decimals import MAX_DIGITS
@@ -118,7 +118,22 @@ class _Derivation:
             return st.just(0)
         if not path and name == self.entity.ttl and int in (info.annotation, *get_args(info.annotation)):
             limits = limits.within(0, 10**10)
-        return self.of(info.annotation, path + name, limits)
+        values = self.of(info.annotation, path + name, limits)
+        return values.filter(self._accepts(info, path + name)) if info.metadata else values
+
+    def _accepts(self, info: FieldInfo, path: str) -> Callable[[Any], bool]:
+        """Return what tells whether the field's own rules accept a value, so that not a whole model is drawn in vain."""
+        adapter: TypeAdapter[Any] = TypeAdapter(Annotated[(info.annotation, *info.metadata)])  # type: ignore[arg-type]
+
+        def accepts(value: Any) -> bool:
+            try:
+                adapter.validate_python(value)
+            except ValidationError:
+                self.refused[path] += 1
+                return False
+            return True
+
+        return accepts
 
     # Annotations
 
