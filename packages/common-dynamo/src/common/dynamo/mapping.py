@@ -180,7 +180,8 @@ class Mapped(Generic[M]):
         return self.versions.upcast(item)
 
     def _foreign(self, item: Item) -> InvalidItem:
-        found = item.get(TYPE, {}).get("S")
+        stamp = item.get(TYPE)
+        found = stamp.get("S") if isinstance(stamp, Mapping) else None
         told = f"an item of type {found!r}" if found else "an item without a type"
         return InvalidItem(
             f"At a key of {self.entity.name} ({self.entity.key.text}) stands {told}.",
@@ -207,7 +208,9 @@ class Mapped(Generic[M]):
         """Return the codec of *field*; raises ``ConfigurationError`` where the model has no such field."""
         plan = self.codec.plans.get(field)
         if plan is None:
-            raise ConfigurationError(f"{self.entity.name} has no stored field {field!r}.")
+            raise ConfigurationError(
+                f"{self.entity.name} has no stored field {field!r}; it has: {', '.join(self.codec.plans)}."
+            )
         return plan.codec
 
     def path(self, field: str, rest: Sequence[str | int] = ()) -> Path:
@@ -271,13 +274,13 @@ def compile_mapping(entity: "EntityType[M]") -> "tuple[Mapped[M], tuple[str, ...
             continue
         if index.name in indexes or index.name in native:
             faults.append(f"index {index.name} is named twice")
-        indexes[index.name] = _sharded(_bind(index.key, names, kinds, faults), index.key, of=key)
-    faults += [*_key_faults(entity, codec), *_attribute_faults(codec), *_option_faults(entity, codec)]
-    stamps: dict[str, AttributeValue] = {TYPE: {"S": entity.name}, SCHEMA: {"N": str(entity.schema)}}
         if isinstance(index.key, MultiKey):
             bound = bind_multi_key(index.name, index.key, codec.plans, faults)
             native.update({} if bound is None else {index.name: bound})
             continue
+        indexes[index.name] = _sharded(_bind(index.key, names, kinds, faults), index.key, of=key)
+    faults += [*_key_faults(entity, codec), *_attribute_faults(codec), *_option_faults(entity, codec)]
+    stamps: dict[str, AttributeValue] = {TYPE: {"S": entity.name}, SCHEMA: {"N": str(entity.schema)}}
     field_of = {plan.attribute: name for name, plan in codec.plans.items()}
     lock_keys = {
         unique.field: _bind(unique.key, (PARTITION, SORT), kinds, faults) for unique in entity.unique if unique.key
