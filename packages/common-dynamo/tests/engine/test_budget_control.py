@@ -504,7 +504,7 @@ def test_a_pattern_is_logged_once_a_minute(opened: Open, caplog: pytest.LogCaptu
         ({"budgets": "declare"}, "a mapping of access patterns to budgets, or 'declared'"),
         ({"budgets": {"Note.get": 5}}, "'Note.get' neither a Budget nor 'declared'"),
         ({"budgets": {"Note.get": "raise"}}, "'Note.get' neither a Budget nor 'declared'"),
-        ({"budget_mode": "error"}, "'warn' or 'raise', not 'error'"),
+        ({"budget_mode": "error"}, "must be 'warn' or 'raise'"),
     ],
 )
 def test_what_is_no_budget_is_refused_when_the_database_is_opened(options: dict[str, Any], told: str) -> None:

@@ -85,13 +85,14 @@ def course(dao: DAO[Any], kind: Kind, row: AccessPattern) -> Call:
     method = row.name.rpartition(".")[2]
     stored = None if method == "create" or row.case == "new" else dao.create(kind.make(1))
     key = kind.key(1)
+    seen: dict[str, Any] = {} if kind.entity.version is None else {"expect": 1}
     calls: dict[str, Call] = {
         "get": lambda: dao.get(key),
         "require": lambda: dao.require(key),
         "batch_get": lambda: dao.batch_get([key]),
         "create": lambda: dao.create(kind.make(1)),
         "put": lambda: dao.put(stored or kind.make(1)),
-        "delete": lambda: dao.delete(key, expect=1) if row.case == "by key" else dao.delete(stored),
+        "delete": lambda: dao.delete(key, **seen) if row.case == "by key" else dao.delete(stored),
         "update": lambda: dao.update(stored, lambda change, it: change.set(getattr(it, kind.field), kind.value)),
         "query": lambda: dao.query(**partition_of(kind)).all(),
     }

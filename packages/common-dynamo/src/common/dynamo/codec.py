@@ -173,7 +173,7 @@ def _read_spread(spread: Spread, item: Item) -> dict[str, Any]:
 
 def stored_type(value: AttributeValue | None) -> str:
     """Return the type of an attribute value, such as ``S``; empty where there is none."""
-    return next(iter(value)) if value else ""
+    return next(iter(value)) if value and isinstance(value, Mapping) else ""
 
 
 def refusal(field: str, error: Exception) -> InvalidInput:

@@ -19,11 +19,13 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
+from common.dynamo.arguments import require_iterable, require_kind, require_mapping, require_text, require_whole_number
+from common.dynamo.declarations import check_declaration, check_index, check_unique
 from common.dynamo.keys import Key
 from common.dynamo.mapping import Mapped, compile_mapping
+from common.dynamo.multi_attribute_keys import MultiKey
 from common.dynamo.requests import AttributeValue, Constant, Item, ItemKey, Path
 from common.dynamo.schema_versions import Upcast
-from common.dynamo.multi_attribute_keys import MultiKey
 from common.dynamo.value_codec import Scale
 from common.exceptions import ConfigurationError, InvalidInput
 
@@ -49,6 +51,9 @@ class Index:
     projection: Literal["ALL", "KEYS_ONLY"] = "ALL"
     """Equal for all entity types that share the slot. Only ALL can be read as models."""
 
+    def __post_init__(self) -> None:
+        check_index(self.name, self.key, self.projection)
+
 
 @dataclass(frozen=True)
 class Unique:
@@ -62,6 +67,9 @@ class Unique:
     key: Key | None = None
     """The key of the lock item, over :attr:`fields`; without it, a hash of type, field and values."""
 
+    def __post_init__(self) -> None:
+        check_unique(self.field, self.scope, self.normalise, self.key)
+
     @property
     def fields(self) -> tuple[str, ...]:
         """The scope's fields, then the field."""
@@ -70,8 +78,8 @@ class Unique:
 
 
 class EntityType(Generic[M]):
-    """Binds a model to keys, indexes, unique fields, version, expiry and schema. Immutable; nothing is compiled and
-    nothing is checked before first use, so that all faults of all plugins can be told at once.
+    """Binds a model to keys, indexes, unique fields, version, expiry and schema. Immutable. Nothing is compiled, and how
+    its parts go together is not checked, before first use, so that all faults of all plugins can be told at once.
 
     Attributes of an item: ``pk``, ``sk``, ``g1pk``, ``g1sk``, ...; ``_t`` type, ``_s`` schema, ``_w`` write id, ``_x``
     expiry; and the model's fields, each under its own name unless *attributes* renames it.
@@ -130,24 +138,29 @@ class EntityType(Generic[M]):
             group: Types of one group share a table; ``Database.connect(tables=...)`` binds groups to tables.
             attributes: Field to attribute name, where they differ.
             spread: Dict fields stored as top-level attributes ``<prefix><key>``: field to prefix.
+
+        Raises:
+            ConfigurationError: A parameter is of another kind of thing; it names all of them.
         """
-        for slot, value in (
-            ("model", model),
-            ("name", name),
-            ("key", key),
-            ("indexes", tuple(indexes)),
-            ("unique", tuple(unique)),
-            ("version", version),
-            ("ttl", ttl),
-            ("scales", dict(scales or {})),
-            ("schema", schema),
-            ("upcast", dict(upcast or {})),
-            ("group", group),
-            ("attributes", dict(attributes or {})),
-            ("spread", dict(spread or {})),
-            ("_mapped", None),
-        ):
+        given: dict[str, Any] = {
+            "model": model,
+            "name": name,
+            "key": key,
+            "indexes": tuple(require_iterable("indexes", indexes, "Index objects")),
+            "unique": tuple(require_iterable("unique", unique, "Unique objects")),
+            "version": version,
+            "ttl": ttl,
+            "scales": dict(require_mapping("scales", scales or {})),
+            "schema": schema,
+            "upcast": dict(require_mapping("upcast", upcast or {})),
+            "group": group,
+            "attributes": dict(require_mapping("attributes", attributes or {})),
+            "spread": dict(require_mapping("spread", spread or {})),
+        }
+        check_declaration(given, index=Index, unique=Unique)
+        for slot, value in given.items():
             object.__setattr__(self, slot, value)
+        object.__setattr__(self, "_mapped", None)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"An EntityType is immutable; make a new one with another {name}.")
@@ -207,6 +220,7 @@ class EntityType(Generic[M]):
         Raises:
             InvalidItem: It is an item of another type, or stored data does not fit the model.
         """
+        require_mapping("item", item)
         return self.mapped.decode(item)
 
     def index_keys(self, model: M) -> dict[str, AttributeValue]:
@@ -215,6 +229,7 @@ class EntityType(Generic[M]):
         Raises:
             InvalidInput: A component cannot be stored as declared.
         """
+        self.mapped.require_own(model)
         return self.mapped.index_keys(vars(model))
 
     def path(self, field: str, *rest: str | int) -> Path:
@@ -223,6 +238,12 @@ class EntityType(Generic[M]):
         Raises:
             ConfigurationError: The model has no such field.
         """
+        require_kind("field", field, str)
+        for part in rest:
+            if isinstance(part, str):
+                require_text("A member of the path", part)
+            else:
+                require_whole_number("A position in the path", part, least=0)
         return self.mapped.path(field, rest)
 
     def constant(self, field: str, value: Any) -> Constant:
@@ -232,7 +253,7 @@ class EntityType(Generic[M]):
             InvalidInput: It does not fit the field.
             ConfigurationError: The model has no such field.
         """
-        return Constant(self.mapped.encode_field(field, value))
+        return Constant(self.mapped.encode_field(require_kind("field", field, str), value))
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ class Template:
     components: tuple[Component, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        _check_text(self.text)
         literals: list[str] = [""]
         components: list[Component] = []
         try:
@@ -75,8 +76,6 @@ class Template:
                     literals.append("")
         except ValueError as error:
             raise ConfigurationError(f"Key template {self.text!r} cannot be read: {error}.") from None
-        if not self.text:
-            raise ConfigurationError("A key template is empty; write at least a literal such as 'PROFILE'.")
         object.__setattr__(self, "literals", tuple(literals))
         object.__setattr__(self, "components", tuple(components))
 
@@ -84,6 +83,17 @@ class Template:
     def fields(self) -> tuple[str, ...]:
         """The fields it is made of, in order, each once."""
         return tuple(dict.fromkeys(component.field for component in self.components))
+
+
+def _check_text(text: object) -> None:
+    if not isinstance(text, str):
+        raise ConfigurationError(f"A key template must be a text such as 'NOTE#{{id}}', not {type(text).__name__}.")
+    if not text:
+        raise ConfigurationError("A key template is empty; write at least a literal such as 'PROFILE'.")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError("A key template holds a lone surrogate, which is no text.") from None
 
 
 def _component(text: str, name: str, spec: str, conversion: str | None) -> Component:
@@ -128,16 +138,6 @@ class Key:
         object.__setattr__(self, "shards", shards)
 
     @property
-    def stored_partition(self) -> Template:
-        """What partition keys are made by: the partition template, and the shard where there are several."""
-        return self.partition if self.shards == 1 else Template(f"{self.partition.text}#{{_shard}}")
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """The fields of both templates, partition first, each once: the order of a key tuple."""
-        return tuple(dict.fromkeys(self.partition.fields + self.sort.fields))
-
-    @property
     def partition_fields(self) -> tuple[str, ...]:
         """The fields of the partition template, each once."""
         return self.partition.fields
@@ -146,6 +146,16 @@ class Key:
     def components(self) -> tuple[Component, ...]:
         """The components of both templates, partition first."""
         return self.partition.components + self.sort.components
+
+    @property
+    def stored_partition(self) -> Template:
+        """What partition keys are made by: the partition template, and the shard where there are several."""
+        return self.partition if self.shards == 1 else Template(f"{self.partition.text}#{{_shard}}")
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of both templates, partition first, each once: the order of a key tuple."""
+        return tuple(dict.fromkeys(self.partition.fields + self.sort.fields))
 
     @property
     def text(self) -> str:
@@ -158,6 +168,11 @@ class Key:
         return self.partition.text if self.shards == 1 else f"{self.partition.text} in {self.shards} shards"
 
     @property
+    def sort_text(self) -> str:
+        """The sort template."""
+        return self.sort.text
+
+    @property
     def shape(self) -> str:
         """Both templates without the names of their components: types of one shape would share keys."""
         return f"{'{}'.join(self.stored_partition.literals)} / {'{}'.join(self.sort.literals)}"
@@ -167,11 +182,6 @@ class Key:
 
 
 def escape(text: str) -> str:
-    @property
-    def sort_text(self) -> str:
-        """The sort template."""
-        return self.sort.text
-
     """Return *text* with U+0000 to U+0024 as ``$`` and two hex digits."""
     return _LOW.sub(lambda match: f"${ord(match[0]):02x}", text)
 
