@@ -211,8 +211,8 @@ def test_a_change_that_cannot_be_stored_is_refused(fleet: Any) -> None:
         fleet.cards(3).create(Card3(id=number, title="t"))
 
     def change(card: Card3) -> Card3:
-        updates: dict[str, Any] = {"1": {"id": "9"}, "2": {"title": 7}, "3": {"title": "u"}}[card.id]
-        return card.model_copy(update=updates)
+        updates: dict[str, dict[str, Any]] = {"1": {"id": "9"}, "2": {"title": 7}, "3": {"title": "u"}}
+        return card.model_copy(update=updates[card.id])
 
     result = backfill(fleet, CARD_3, change=change).run()
 
@@ -260,7 +260,7 @@ def test_what_a_rival_has_done_already_is_not_done_again(fleet: Any, deed: str) 
     """It is counted as overtaken; a deleted item does not come back."""
     cards(fleet, 1)
     newer = fleet.cards(3)
-    deeds = {
+    deeds: dict[str, Callable[[], object]] = {
         "rewritten": lambda: newer.put(Card3(id="0", title="newer")),
         "deleted": lambda: newer.delete("0"),
     }

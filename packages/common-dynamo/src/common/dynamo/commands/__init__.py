@@ -3,6 +3,7 @@
 from typing import Final
 
 from common.core.commands import CliCommand
+from common.dynamo.commands.backfill import BACKFILL
 from common.dynamo.commands.entities import ENTITIES
 from common.dynamo.commands.explain import EXPLAIN
 from common.dynamo.commands.iam import IAM_COMMANDS
@@ -16,5 +17,6 @@ COMMANDS: Final = (
     *IAM_COMMANDS,
     ENTITIES,
     EXPLAIN,
+    BACKFILL,
 )
 """What common-dynamo contributes through ``common_cli_commands``."""

@@ -6,14 +6,13 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import TYPE_CHECKING, Any, Final
 
 from common.core.commands import CliCommand
-from common.dynamo.commands.options import add_tables, tables_of_groups
+from common.dynamo.commands.options import add_tables, entity_type, tables_of_groups
 from common.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from common.core.lifecycle import App
     from common.core.plugins import Plugins
     from common.dynamo.access import AccessPattern
-    from common.dynamo.entity_type import EntityType
 
 __all__ = ["IAM_COMMANDS"]
 
@@ -91,20 +90,15 @@ def _chosen(plugins: "Plugins", arguments: Namespace) -> "tuple[AccessPattern, .
             raise ConfigurationError(f"There is no access pattern {wanted}. `common dynamo explain` lists all of them.")
         chosen += found
     for name, methods in arguments.use:
-        chosen += uses(_entity(plugins, name), *methods)
+        chosen += uses(entity_type(plugins, name), *methods)
     return tuple(chosen)
 
 
 def _of_a_service(known: "tuple[AccessPattern, ...]") -> "tuple[AccessPattern, ...]":
     """Leave out what makes and compares tables: that is done by who deploys."""
-    return tuple(pattern for pattern in known if not pattern.name.startswith("Database."))
+    from common.dynamo.access import TABLE_PATTERNS
 
-
-def _entity(plugins: "Plugins", name: str) -> "EntityType[Any]":
-    types: dict[str, EntityType[Any]] = {entity.name: entity for entity in plugins.entity_types()}
-    if name not in types:
-        raise ConfigurationError(f"There is no entity type {name!r}; there are {', '.join(sorted(types))}.")
-    return types[name]
+    return tuple(pattern for pattern in known if pattern not in TABLE_PATTERNS or pattern.name.startswith("Health."))
 
 
 def _warn_of_open_statements(policy: dict[str, Any]) -> None:

@@ -2,15 +2,17 @@
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from common.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from common.core.lifecycle import App
+    from common.core.plugins import Plugins
     from common.dynamo.database import Database
+    from common.dynamo.entity_type import EntityType
 
-__all__ = ["add_connection", "add_tables", "open_database", "tables_of_groups"]
+__all__ = ["add_connection", "add_place", "add_tables", "entity_type", "open_database", "tables_of_groups"]
 
 
 def add_tables(parser: ArgumentParser) -> None:
@@ -28,7 +30,7 @@ def add_tables(parser: ArgumentParser) -> None:
     )
 
 
-def add_connection(parser: ArgumentParser) -> None:
+def add_place(parser: ArgumentParser) -> None:
     """Add the options that say where the tables are."""
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -36,6 +38,11 @@ def add_connection(parser: ArgumentParser) -> None:
     )
     where.add_argument("--embedded", type=Path, metavar="FILE", help="the file of an embedded database, instead of AWS")
     parser.add_argument("--region", help="the AWS region; that of the environment by default")
+
+
+def add_connection(parser: ArgumentParser) -> None:
+    """Add the options that say where the tables are, and how long it may take."""
+    add_place(parser)
     parser.add_argument(
         "--timeout", type=float, default=120.0, metavar="SECONDS", help="for everything together (default: 120)"
     )
@@ -44,6 +51,18 @@ def add_connection(parser: ArgumentParser) -> None:
 def tables_of_groups(arguments: Namespace) -> dict[str, str]:
     """Return the tables that ``--group`` binds."""
     return dict(arguments.group)
+
+
+def entity_type(plugins: "Plugins", name: str) -> "EntityType[Any]":
+    """Return the installed entity type called *name*.
+
+    Raises:
+        ConfigurationError: There is none; the message lists those that there are.
+    """
+    types: dict[str, EntityType[Any]] = {entity.name: entity for entity in plugins.entity_types()}
+    if name not in types:
+        raise ConfigurationError(f"There is no entity type {name!r}; there are {', '.join(sorted(types))}.")
+    return types[name]
 
 
 def open_database(app: "App", arguments: Namespace, *, create: bool) -> "Database":
