@@ -23,11 +23,11 @@ from common.dynamo.opening import (
     budget_control,
     choose_wire,
     interceptor_chain,
+    open_outbox,
     registered_types,
     tell_health_checks,
 )
 from common.dynamo.option_checks import check_options, check_place
-from common.dynamo.outbox import Outbox
 from common.dynamo.paging import Cursors
 from common.dynamo.plan import Plan
 from common.dynamo.queries import EntityQuery
@@ -36,7 +36,7 @@ from common.dynamo.requests import Request, TableDefinition
 from common.dynamo.streams import StreamBatch, StreamChange, StreamSkip, decode_record, handle_records
 from common.dynamo.table_drift import Drift
 from common.dynamo.tables import create_tables, find_drift, table_definitions
-from common.dynamo.telemetry import Telemetry, suppressed, trace_context
+from common.dynamo.telemetry import Telemetry, suppressed
 from common.dynamo.units_of_work import UnitsOfWork
 from common.dynamo.wire import Wire
 from common.exceptions import ConfigurationError
@@ -106,13 +106,7 @@ class Database(UnitsOfWork):
             sleep=options.get("sleep", time.sleep),
             random=self._random,
         )
-        self._outbox = Outbox(
-            options.get("event_types", ()),
-            self._own_table,
-            clock=self.clock,
-            new_id=self.new_write_id,
-            trace=trace_context,
-        )
+        self._outbox = open_outbox(self, options.get("event_types", ()))
         if plugins is not None:
             tell_health_checks(plugins, self)
 

@@ -86,7 +86,6 @@ __all__ = [
     "UniqueViolation",
     "UnknownField",
     "VersionConflict",
-    "canceled_by",
 ]
 
 
@@ -217,7 +216,7 @@ class TransactionCanceled(DynamoError):
         failures: Sequence[OperationFailure] = (),
         unknown_attempts: int = 0,
     ) -> None:
-        # The classes made for `canceled_by` have a ConditionFailed beside this one; each part is set up here, once.
+        # The classes made in `cancellations` have a ConditionFailed beside this one; each part is set up here, once.
         CommonError.__init__(self, message)
         self.reasons = tuple(reasons)
         """As the engine gave them, one per part, layer-made parts included."""
@@ -225,65 +224,6 @@ class TransactionCanceled(DynamoError):
         """The caller's operations that did not hold, in their order; empty from ``Database.execute``."""
         self.unknown_attempts = unknown_attempts
         """Earlier attempts of the same call whose outcome nobody knows."""
-
-
-class _CanceledByCondition(TransactionCanceled, ConditionFailed):
-    code = ConditionFailed.code
-
-
-class _CanceledByExisting(TransactionCanceled, AlreadyExists):
-    code = AlreadyExists.code
-
-
-class _CanceledByVersion(TransactionCanceled, VersionConflict):
-    code = VersionConflict.code
-
-
-class _CanceledByUnique(TransactionCanceled, UniqueViolation):
-    code = UniqueViolation.code
-
-
-class _CanceledByAbsence(TransactionCanceled, NotFound):
-    code = NotFound.code
-    status = NotFound.status
-
-
-class _CanceledByBacklog(TransactionCanceled, OutboxFull):
-    code = OutboxFull.code
-    status = OutboxFull.status
-    retryable = True
-
-
-_CANCELED: tuple[tuple[type[DynamoError], type[TransactionCanceled]], ...] = (
-    (AlreadyExists, _CanceledByExisting),
-    (VersionConflict, _CanceledByVersion),
-    (UniqueViolation, _CanceledByUnique),
-    (NotFound, _CanceledByAbsence),
-    (OutboxFull, _CanceledByBacklog),
-    (ConditionFailed, _CanceledByCondition),
-)
-
-
-def canceled_by(
-    failures: Sequence[OperationFailure], *, reasons: Sequence[Reason] = (), unknown_attempts: int = 0
-) -> TransactionCanceled:
-    """Build the error of a cancelled transaction: an instance of its first failure's class too.
-
-    Args:
-        failures: At least one, in the caller's order.
-        reasons: As the engine gave them, one per part.
-        unknown_attempts: Earlier attempts whose outcome nobody knows.
-    """
-    first = failures[0].error
-    kind = next((made for base, made in _CANCELED if isinstance(first, base)), TransactionCanceled)
-    told = "; ".join(f"operation {one.position} ({one.operation}): {one.error}" for one in failures)
-    error = kind(
-        f"The transaction was canceled: {told}", reasons=reasons, failures=failures, unknown_attempts=unknown_attempts
-    )
-    for name in ("stored", "expected", "field"):
-        if hasattr(first, name):
-            setattr(error, name, getattr(first, name))
-    return error
 
 
 class InvalidItem(DynamoError):

@@ -9,21 +9,22 @@ from common.dynamo.budgets import Budget, BudgetMode
 from common.dynamo.entity_type import EntityType
 from common.dynamo.hookspecs import ENTITY_TYPES, INTERCEPTORS
 from common.dynamo.interceptors import Interceptor, InterceptorChain
+from common.dynamo.outbox import EventType, Outbox
 from common.dynamo.registry import Registered
-from common.dynamo.telemetry import SdkSpans
+from common.dynamo.telemetry import SdkSpans, trace_context
 from common.dynamo.wire import Wire
 from common.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from common.core.plugins import Plugins
     from common.dynamo.database import Database
-    from common.dynamo.outbox import EventType
 
 __all__ = [
     "DatabaseOptions",
     "budget_control",
     "choose_wire",
     "interceptor_chain",
+    "open_outbox",
     "registered_types",
     "tell_health_checks",
 ]
@@ -40,7 +41,7 @@ class DatabaseOptions(TypedDict, total=False):
     """Loaded; brings entity types and interceptors, and is told of the database for its health checks."""
     entity_types: Iterable[EntityType[Any]]
     """The service's own, besides those of plugins."""
-    event_types: "Iterable[EventType[Any]]"
+    event_types: Iterable[EventType[Any]]
     """Events that transactions may emit; see :mod:`common.dynamo.outbox`."""
     interceptors: Iterable[Interceptor]
     """The service's own, before those of plugins."""
@@ -138,6 +139,17 @@ def budget_control(
 
     mode = options.get("budget_mode", "warn")
     return BudgetControl(options.get("budgets"), mode=mode, declared=declared, clock=clock)
+
+
+def open_outbox(database: "Database", event_types: "Iterable[EventType[Any]]") -> Outbox:
+    """Return what makes the emissions of *database*; see :class:`Outbox`."""
+    return Outbox(
+        require_iterable("event_types", event_types, "EventType objects"),
+        database._own_table,
+        clock=database.clock,
+        new_id=database.new_write_id,
+        trace=trace_context,
+    )
 
 
 def tell_health_checks(plugins: "Plugins", database: "Database") -> None:

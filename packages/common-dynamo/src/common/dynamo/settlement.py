@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
+from common.dynamo.cancellations import canceled_by
 from common.dynamo.command_records import CommandRecord, Replay
 from common.dynamo.exceptions import (
     ConditionFailed,
@@ -26,7 +27,6 @@ from common.dynamo.exceptions import (
     TransactionCanceled,
     Unavailable,
     UniqueViolation,
-    canceled_by,
 )
 from common.dynamo.execution import Operation
 from common.dynamo.outbox import Emission

@@ -241,7 +241,9 @@ class _Instruments:
         self.published = meter.create_counter(f"{relay}published", "{event}", "Events that a relay has published.")
         self.unpublished = meter.create_counter(f"{relay}failures", "{event}", "Attempts to publish that failed.")
         self.waited = meter.create_histogram(
-            f"{relay}delay", "s", "Time from the commit of an event to its publication.",
+            f"{relay}delay",
+            "s",
+            "Time from the commit of an event to its publication.",
             explicit_bucket_boundaries_advisory=_DELAY_BUCKETS,
         )
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from common.dynamo.access import TABLE_PATTERNS, AccessPattern
 from common.dynamo.entity_access import patterns_of, walks_of
+from common.dynamo.own_items_access import OWN_ITEM_PATTERNS
 
 if TYPE_CHECKING:
     from common.core.plugins import Plugins
@@ -12,7 +13,7 @@ __all__ = ["known_patterns", "known_walks"]
 
 
 def known_patterns(plugins: "Plugins") -> tuple[AccessPattern, ...]:
-    """Return the patterns of the ledger's DAOs, of the DAO of every other entity type, and those about tables."""
+    """Return the patterns of the ledger's DAOs, of every other entity type's, of request ids and events, and of tables."""
     from common.dynamo.dao.access_patterns import LEDGER_PATTERNS
     from common.dynamo.dao.ledger_types import LEDGER_ENTITY_TYPES
 
@@ -20,7 +21,8 @@ def known_patterns(plugins: "Plugins") -> tuple[AccessPattern, ...]:
     # Where common-dynamo's own plugin is blocked, its DAOs are not there to be explained.
     ledger = LEDGER_PATTERNS if set(LEDGER_ENTITY_TYPES) <= set(installed) else ()
     others = (entity for entity in installed if entity not in LEDGER_ENTITY_TYPES)
-    return (*ledger, *(pattern for entity in others for pattern in patterns_of(entity)), *TABLE_PATTERNS)
+    entities = (pattern for entity in others for pattern in patterns_of(entity))
+    return (*ledger, *entities, *OWN_ITEM_PATTERNS, *TABLE_PATTERNS)
 
 
 def known_walks(plugins: "Plugins") -> tuple[AccessPattern, ...]:
