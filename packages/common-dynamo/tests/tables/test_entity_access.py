@@ -14,6 +14,7 @@ from common.dynamo.entity_access import METHODS, patterns_of, uses
 from common.dynamo.iam import Arns, iam_policy
 from common.dynamo.testing import Engine, spend
 from common.dynamo.testing.examples import INVOICE, NOTE, Note, State, make_invoice
+from common.dynamo.testing.generations import TASK_1, TASK_3, Task1
 from common.dynamo.testing.policy import Demand, PolicyGuard, demands_of
 from common.exceptions import ConfigurationError
 
@@ -221,6 +222,35 @@ def test_each_method_needs_no_more_than_its_own_pattern(engine: Engine, table_na
         guard = PolicyGuard(iam_policy(uses(kind.entity, method), ARNS, table_of=lambda entity: table_name), ARNS)
         allowed = {demand for demand in demands.found[prefix + method] if guard.allows(demand)}
         assert demands.found[prefix + method] == allowed
+
+
+@pytest.mark.parametrize("method", ["put", "update", "delete", "check"])
+def test_a_write_may_rewrite_an_older_item_first(engine: Engine, table_name: str, method: str) -> None:
+    """By the policy of the method alone, for a type whose schema has steps; one without steps is not allowed more."""
+    demands = Demands()
+    with engine.open(table=table_name, entity_types=[TASK_3], interceptors=[demands]) as db:
+        older = Database(db.wire, table=table_name, entity_types=[TASK_1]).dao(TASK_1)
+        older.create(Task1(project="p", number=1, text="write"))
+        tasks = db.dao(TASK_3)
+        seen = tasks.require(("p", 1))
+        demands.found.clear()
+        with db.transaction() as tx:
+            if method == "check":
+                tx.check(tasks, ("p", 1), lambda it: it.priority == 5)
+            elif method == "update":
+                tx.update(tasks, seen, lambda change, it: change.set(it.priority, 1))
+            else:
+                getattr(tx, method)(tasks, seen, **({"old": seen} if method == "put" else {}))
+
+    [sent] = demands.found.values()
+    rewrite = Demand("dynamodb:UpdateItem", table_name, None, ("TASK#p",))
+    assert rewrite in sent
+    guards = [
+        PolicyGuard(iam_policy(uses(entity, method), ARNS, table_of=lambda entity: table_name), ARNS)
+        for entity in (TASK_3, TASK_1)
+    ]
+    assert sent == {demand for demand in sent if guards[0].allows(demand)}
+    assert (method in ("put", "update")) == guards[1].allows(rewrite)
 
 
 def test_an_upsert_is_an_update_and_a_create() -> None:

@@ -142,15 +142,25 @@ def _writes(entity: EntityType[Any]) -> Iterator[AccessPattern]:
     new, gone = _whole(entity, put(entity), Verb.PUT), _whole(entity, delete(entity), Verb.DELETE)
     look = [get(entity)] if entity.unique else []
     read, alone = len(look), _units(new)
+    older = tuple(_rewrites(entity))
     yield AccessPattern.of(f"{name}.create", new, also=_without_locks(entity, put), wcu=alone, indexes=entries)
     yield AccessPattern.of(
-        f"{name}.put", *look, update(entity), also=_changes(entity, put(entity)), rcu=read, wcu=1, indexes=holding
+        f"{name}.put",
+        *look,
+        update(entity),
+        also=_changes(entity, put(entity), *older),
+        rcu=read,
+        wcu=1,
+        indexes=holding,
     )
     yield AccessPattern.of(f"{name}.put", *look, new, case="new", rcu=read, wcu=alone, indexes=entries)
-    yield AccessPattern.of(f"{name}.update", update(entity), also=_changes(entity), wcu=1, indexes=holding)
-    yield AccessPattern.of(f"{name}.delete", gone, also=_without_locks(entity, delete), wcu=alone, indexes=entries)
+    yield AccessPattern.of(f"{name}.update", update(entity), also=_changes(entity, *older), wcu=1, indexes=holding)
+    also = (*_without_locks(entity, delete), *older)
+    yield AccessPattern.of(f"{name}.delete", gone, also=also, wcu=alone, indexes=entries)
     if look:
-        yield AccessPattern.of(f"{name}.delete", *look, gone, case="by key", rcu=read, wcu=alone, indexes=entries)
+        yield AccessPattern.of(
+            f"{name}.delete", *look, gone, also=older, case="by key", rcu=read, wcu=alone, indexes=entries
+        )
     yield AccessPattern.of(
         f"{name}.batch_write",
         batch_write(put(entity), delete(entity)),
@@ -160,7 +170,7 @@ def _writes(entity: EntityType[Any]) -> Iterator[AccessPattern]:
         note="each item; a trip per 25",
     )
     yield AccessPattern.of(
-        f"{name}.check", transact(check(entity)), wcu=_IN_TRANSACTION, note="a part of a transaction"
+        f"{name}.check", transact(check(entity)), also=older, wcu=_IN_TRANSACTION, note="a part of a transaction"
     )
 
 
@@ -179,8 +189,20 @@ def _changes(entity: EntityType[Any], *more: Trip) -> Iterable[Trip]:
     """Yield what a change may send besides: locks that move, the item as it was and as it is, a request id's transaction."""
     yield from more
     yield get(entity)
+    yield _with_moved_locks(entity)
+
+
+def _rewrites(entity: EntityType[Any]) -> Iterable[Trip]:
+    """Yield what brings an item of an older schema into its new form, before a write that refers to its fields."""
+    if entity.schema > 1:
+        yield update(entity)
+        if entity.unique:
+            yield _with_moved_locks(entity)
+
+
+def _with_moved_locks(entity: EntityType[Any]) -> Trip:
     locks = [Touch(verb, entity, lock=unique) for unique in entity.unique for verb in (Verb.PUT, Verb.DELETE)]
-    yield transact(update(entity), *locks)
+    return transact(update(entity), *locks)
 
 
 def _without_locks(entity: EntityType[Any], write: Callable[[EntityType[Any]], Trip]) -> Iterable[Trip]:
