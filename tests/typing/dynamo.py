@@ -39,9 +39,12 @@ from common.dynamo import (
     size,
 )
 from common.dynamo.access import AccessPattern, Budget, select
+from common.dynamo.command_records import Replay
 from common.dynamo.entity_access import uses
 from common.dynamo.exceptions import ConditionFailed, OutcomeUnknown, TransactionCanceled, Unavailable
 from common.dynamo.iam import Arns, iam_policy
+from common.dynamo.outbox import EmittedEvent, EventType
+from common.dynamo.relay import OutboxRelay, RelayPass
 from common.dynamo.requests import GetItem, Query, WriteRequest
 from common.dynamo.table_drift import Drift
 
@@ -64,6 +67,13 @@ class Invoice(BaseModel):
 
 class Receipt(BaseModel):
     id: str
+
+
+class Paid(BaseModel):
+    number: int
+
+
+PAID = EventType(Paid, "paid", aggregate="INV#{number:10}")
 
 
 BY_STATE = Index("GSI1", Key("INV#{tenant}#{state}", "{number:10}"))
@@ -167,6 +177,43 @@ def transactions(db: Database, invoice: Invoice, receipt: Receipt) -> None:
         assert_type(tx.put(invoices, invoice), Invoice | None)
         tx.create(invoices, receipt)  # type: ignore[misc]
         tx.update(receipts, "r-1", pay)  # type: ignore[arg-type]
+
+
+def units_of_work(db: Database, invoice: Invoice, receipt: Receipt) -> None:
+    invoices, receipts = db.dao(INVOICE), db.dao(RECEIPT)
+    assert_type(db.read((invoices, ("t1", 7))), tuple[Invoice | None])
+    assert_type(db.read((invoices, ("t1", 7)), (receipts, "r-1")), tuple[Invoice | None, Receipt | None])
+    one, other, third = db.read((invoices, ("t1", 7)), (receipts, "r-1"), (invoices, invoice), deadline=0.5)
+    assert_type(third, Invoice | None)
+    assert_type(
+        db.read((invoices, invoice), (receipts, receipt), (receipts, "r-2"), (invoices, ("t1", 8))),
+        tuple[Invoice | None, Receipt | None, Receipt | None, Invoice | None],
+    )
+    assert_type(db.read(*[(receipts, name) for name in ("r-1", "r-2")]), tuple[Receipt | None, ...])
+    assert_type(db.run(lambda: invoices.require(("t1", 7)), attempts=3), Invoice)
+    with db.transaction(request_id="r-1", scope="t1", input=invoice, keeps=60) as tx:
+        tx.emit(Paid(number=7))
+        tx.result = receipt
+    assert_type(tx.replayed, bool)
+    assert_type(tx.result_as(Receipt), Receipt)
+    assert_type(db.replay("r-1"), Replay | None)
+    db.read(invoices, receipts)  # type: ignore[call-overload]
+    db.read((INVOICE, ("t1", 7)))  # type: ignore[arg-type]
+    db.run(invoice)  # type: ignore[arg-type]
+    tx.emit("paid")  # type: ignore[arg-type]
+    print(one, other)
+
+
+def publish(event: EmittedEvent) -> None:
+    assert_type(event.decode(PAID), Paid)
+
+
+def events(db: Database) -> None:
+    assert_type(PAID, EventType[Paid])
+    assert_type(OutboxRelay(db, publish).run_once(), RelayPass)
+    Database.embedded(event_types=[PAID])
+    OutboxRelay(db, due_total)  # type: ignore[arg-type]
+    Database.embedded(event_types=[INVOICE])  # type: ignore[list-item]
 
 
 def raw(db: Database, request: GetItem) -> None:
