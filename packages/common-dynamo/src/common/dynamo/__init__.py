@@ -7,6 +7,7 @@ What is here is for services and their DAOs. Other public names are in :mod:`com
 For whoever runs a service there are :mod:`common.dynamo.access`, :mod:`common.dynamo.entity_access`,
 :mod:`common.dynamo.own_items_access` and :mod:`common.dynamo.iam` (costs and permissions), :mod:`common.dynamo.table_drift` and
 :mod:`common.dynamo.table_templates`, and :mod:`common.dynamo.aws` (sessions of a role).
+Walks through whole tables are in :mod:`common.dynamo.scans` and :mod:`common.dynamo.backfill`.
 """
 
 from common.dynamo.budget_control import budget
