@@ -16,12 +16,14 @@ from common.dynamo import (
     ANY_SCALE,
     DAO,
     Change,
+    Collection,
     Cost,
     Database,
     EntityQuery,
     EntityType,
     Index,
     Key,
+    MultiKey,
     Page,
     Pattern,
     Result,
@@ -154,6 +156,19 @@ def writes(db: Database, invoice: Invoice, receipt: Receipt) -> None:
     invoices.put(invoice, True)  # type: ignore[call-arg]
     invoices.update(("t1", 7), note)  # type: ignore[arg-type]
     invoices.upsert(("t1", 7), pay, default=receipt)  # type: ignore[arg-type]
+
+
+def collections(db: Database, invoice: Invoice) -> None:
+    found = db.collection({"tenant": "t1"}, [INVOICE, RECEIPT]).page(10)
+    assert_type(found, Collection)
+    assert_type(found.of(INVOICE), list[Invoice])
+    assert_type(found.of(RECEIPT), list[Receipt])
+    assert_type(found.items, list[BaseModel])
+    found.of(invoice)  # type: ignore[arg-type]
+    db.collection({"tenant": "t1"}, [Invoice])  # type: ignore[list-item]
+    Index("GSI2", MultiKey(("tenant", "state"), "due"))
+    Index("GSI2", ("tenant", "state"))  # type: ignore[arg-type]
+    Key("A#{a}", "B", shards="8")  # type: ignore[arg-type]
 
 
 def conditions(invoices: DAO[Invoice]) -> None:

@@ -74,7 +74,7 @@ def _audit_answer(told: Told, entries: dict[str, JournalEntry], orders: dict[str
         yield f"{kind} was told yes and has no entry"
     elif known == {Outcome.REFUSED} and is_applied:
         yield f"{kind} was told no and has been applied"
-    elif told.outcomes == [Outcome.NOT_APPLIED] and is_applied:
+    elif told.outcomes == [Outcome.NOT_APPLIED] and told.asks == 1 and is_applied:
         yield f"{kind} was told that it was not applied, and it was"
 
 

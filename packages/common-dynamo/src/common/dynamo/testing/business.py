@@ -5,6 +5,7 @@ refused. Everything is noted in a :class:`~common.dynamo.testing.history.History
 compares that with the accounts once the day is over.
 """
 
+import contextlib
 import random
 import threading
 from collections import deque
@@ -91,7 +92,7 @@ class Business:
         user = self.users[0] if chance.random() < 0.5 else chance.choice(self.users[1:])
         kind = chance.choice(_KINDS)
         if kind == "read":
-            self._read(user)
+            self._read(user) if chance.random() < 0.5 else self._list(user)
         elif kind == "step":
             self._step(chance)
         elif kind == "refund":
@@ -214,6 +215,12 @@ class Business:
         self.history.read(user, asked_at, amounts)
         if min(amounts.values()) < 0:
             self.history.violated("a portfolio shows less than nothing")
+
+    def _list(self, user: str) -> None:
+        """Read lists, which may be stale; nothing is decided by them."""
+        with contextlib.suppress(Unavailable):
+            self.ledger.balances.history(user, limit=5)
+            self.ledger.orders.by_status(user, OrderStatus.QUEUED, limit=5)
 
 
 def persist(chance: random.Random, call: Callable[[Deadline | None], object]) -> Outcome:

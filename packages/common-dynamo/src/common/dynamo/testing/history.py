@@ -53,6 +53,8 @@ class Told:
 
     request: Request
     outcomes: list[Outcome] = field(default_factory=list)
+    asks: int = 0
+    """How often somebody asked; more often than told where a caller died."""
     asked_at: int = 0
     """Monotonic nanoseconds of the first call."""
     done_at: int | None = None
@@ -100,7 +102,7 @@ class History:
         """Note that *request* is about to be sent, perhaps again."""
         at = self.now()
         with self._lock:
-            self.told.setdefault((request.user, request.id), Told(request, asked_at=at))
+            self.told.setdefault((request.user, request.id), Told(request, asked_at=at)).asks += 1
             self._write(
                 "ask", kind=request.kind, amount=str(request.amount), detail=request.detail, **_of(request), at=at
             )
@@ -155,6 +157,7 @@ class History:
             request = Request(event["kind"], event["user"], event["id"], Decimal(event["amount"]), event["detail"])
             told = self.told.setdefault((request.user, request.id), Told(request, asked_at=event["at"]))
             told.asked_at = min(told.asked_at, event["at"])
+            told.asks += 1
         elif kind == "tell":
             self._tell(event["user"], event["id"], Outcome(event["outcome"]), event["at"])
         elif kind == "read":

@@ -45,22 +45,25 @@ class Registrations:
         self.ledger = ledger
         self.history = history
         self.prefix = prefix
+        """Of whom comes next; names are never given out again, so a long run changes it now and then."""
 
     def serve(self, chance: random.Random) -> None:
         """Sign somebody up, move somebody to another address, or close somebody's account."""
+        lot, prefix = chance.randrange(100), self.prefix
+        name = f"{prefix}-{chance.randrange(_NAMES)}"
+        address = f"{prefix}-{chance.randrange(_NAMES)}@example.org"
         try:
-            lot = chance.randrange(100)
             if lot < 60:
-                self._register(chance)
+                self._register(chance, name, address)
             elif lot < 90:
-                self._move(chance)
+                self._move(name, address)
             else:
-                self._close(chance)
+                self._close(name)
         except CommonError as error:
             self.history.violated(f"{type(error).__name__}: {error}")
 
-    def _register(self, chance: random.Random) -> None:
-        request = Request("register", self._name(chance), self.ledger.new_id(), detail=self._address(chance))
+    def _register(self, chance: random.Random, name: str, address: str) -> None:
+        request = Request("register", name, self.ledger.new_id(), detail=address)
         self.history.ask(request)
         wanted = UserCreate(username=request.user, email=request.detail)
         outcome = Outcome.UNKNOWN
@@ -77,28 +80,21 @@ class Registrations:
             break
         self.history.tell(request, outcome)
 
-    def _move(self, chance: random.Random) -> None:
+    def _move(self, name: str, address: str) -> None:
         try:
-            seen = self.ledger.users.get(self._name(chance))
-            address = self._address(chance)
+            seen = self.ledger.users.get(name)
             if seen is not None and seen.email != address:
                 self.ledger.users.change_email(seen, address, request_id=self.ledger.new_id())
         except (LedgerRefusal, NotFound, UniqueViolation, VersionConflict, Unavailable, OutcomeUnknown):
             return
 
-    def _close(self, chance: random.Random) -> None:
+    def _close(self, name: str) -> None:
         try:
-            seen = self.ledger.users.get(self._name(chance))
+            seen = self.ledger.users.get(name)
             if seen is not None:
                 self.ledger.users.close(seen, request_id=self.ledger.new_id())
         except (AccountNotEmpty, LedgerRefusal, NotFound, VersionConflict, Unavailable, OutcomeUnknown):
             return
-
-    def _name(self, chance: random.Random) -> str:
-        return f"{self.prefix}-{chance.randrange(_NAMES)}"
-
-    def _address(self, chance: random.Random) -> str:
-        return f"{self.prefix}-{chance.randrange(_NAMES)}@example.org"
 
 
 def check_registrations(ledger: LedgerKit, history: History, prefix: str) -> list[str]:
