@@ -13,11 +13,12 @@ from common.dynamo.exceptions import (
     AccountNotFound,
     ConditionFailed,
     NotFound,
+    OutcomeUnknown,
     RequestIdReused,
     UniqueViolation,
     VersionConflict,
 )
-from common.dynamo.testing import spend
+from common.dynamo.testing import Fault, FaultPlan, spend
 from common.dynamo.testing.ledger import CountingHasher, LedgerKit
 from common.entities import UserCreate
 from common.exceptions import InvalidInput, MissingPart, to_problem
@@ -280,3 +281,25 @@ def test_no_secret_leaves_the_table(ledger: LedgerKit, caplog: pytest.LogCapture
     for secret in (PASSWORD, "sha256$"):
         assert not [text for text in texts if secret in text]
     assert not [text for text in texts[3:] if "alice@" in text]
+
+
+@pytest.mark.parametrize("call", ["create", "change_email"])
+def test_a_taken_address_is_no_certain_no_after_a_lost_attempt(
+    faulty_ledger: LedgerKit, faults: FaultPlan, call: str
+) -> None:
+    """The lost attempt may be on its way still, and the address may become free: so the outcome is unknown."""
+    ledger = faulty_ledger
+    owner = ledger.open_account("alice")
+    seen = ledger.users.require(ledger.open_account("bob"))
+    taken = ledger.users.require(owner).email
+    newcomer = signing_up("eve", taken)
+    send = {
+        "create": lambda: ledger.users.create(newcomer, request_id=ledger.new_id()),
+        "change_email": lambda: ledger.users.change_email(seen, taken, request_id=ledger.new_id()),
+    }[call]
+
+    faults.script(Fault.DROP_BEFORE)
+    with pytest.raises(OutcomeUnknown):
+        send()
+    with pytest.raises(UniqueViolation):
+        send()

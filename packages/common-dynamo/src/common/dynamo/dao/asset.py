@@ -83,7 +83,8 @@ class AssetTransactionDAO:
 
     def __init__(self, db: "Database", *, cash: QuoteAsset = USD) -> None:
         """Work on *db*, with *cash* as what trades are paid in."""
-        self._cash = cash
+        require_database(db)
+        self._cash = require_given(cash, QuoteAsset, pointer="/cash")
         self._entries = db.dao(ENTRY)
 
     def history(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from common.core.utils import first_ulid, last_ulid
 from common.core.validation import normalise_user_name, require_reason, require_scale
+from common.dynamo.arguments import require_flag
 from common.dynamo.dao.access_patterns import named
 from common.dynamo.dao.accounts import read_account
 from common.dynamo.dao.instruction import Instruction
@@ -19,7 +20,7 @@ from common.dynamo.dao.records import JournalEntry
 from common.dynamo.dao.refunds import Refund, submit_refund
 from common.dynamo.dao.refusals import Refused, tombstone_of
 from common.dynamo.dao.submission import Submission, claim, submit
-from common.dynamo.dao.timing import DeadlineLike
+from common.dynamo.dao.timing import DeadlineLike, require_moment
 from common.dynamo.dao.views import balance, balance_transaction
 from common.dynamo.execution import Pattern
 from common.dynamo.paging import Page
@@ -200,6 +201,7 @@ class BalanceDAO:
             APPLIED with the entry; ABSENT, where a copy of the request may still land; FENCED, where none can: the
             request was refused or given up.
         """
+        require_flag("fence", fence)
         with self._ledger.operation(_RESOLVE, request_id, deadline) as op:
             resolution = resolve_entry(op, self._ledger, user, request_id, fence=fence)
         entry = resolution.entry
@@ -233,8 +235,8 @@ class BalanceDAO:
         Raises:
             InvalidCursor: *after* is not a cursor of this query.
         """
-        low = None if since is None else first_ulid(since)
-        high = None if until is None else last_ulid(until)
+        low = None if since is None else first_ulid(require_moment(since, pointer="/since"))
+        high = None if until is None else last_ulid(require_moment(until, pointer="/until"))
         query = self._entries.query(None, consistent=consistent, user=normalise_user_name(user, pointer="/user"))
         page = (
             replace(query, pattern=_HISTORY)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from common.core.validation import exact_arithmetic, normalise_user_name
+from common.dynamo.dao.ledger import require_database
 from common.dynamo.dao.ledger_types import ACCOUNT, ENTRY, ORDER
 from common.dynamo.dao.records import Account, JournalEntry, StoredOrder
 from common.dynamo.exceptions import AccountNotFound, Unavailable
@@ -50,6 +51,7 @@ def check_account(db: "Database", user: str) -> tuple[Discrepancy, ...]:
         AccountNotFound: No account has this name.
         Unavailable: The account changed during each of five readings.
     """
+    require_database(db)
     name = normalise_user_name(user, pointer="/user")
     for _ in range(_READINGS):
         account = _account(db, name)

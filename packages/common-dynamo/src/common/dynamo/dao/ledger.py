@@ -6,6 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from common.core.utils import UlidGenerator
+from common.core.validation import normalise_user_name
+from common.dynamo.arguments import require_kind
+from common.dynamo.dao.arguments import require_given
 from common.dynamo.dao.catalogue import Catalogue
 from common.dynamo.dao.input_hash import HashedValue
 from common.dynamo.dao.instruction import Instruction
@@ -20,13 +23,15 @@ from common.entities import QuoteAsset
 if TYPE_CHECKING:
     from common.dynamo.database import Database
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "require_database"]
 
 
 class Ledger:
     """The ledger of one database, with one asset as its cash."""
 
     def __init__(self, db: "Database", cash: QuoteAsset) -> None:
+        require_database(db)
+        require_given(cash, QuoteAsset, pointer="/cash")
         for entity in LEDGER_ENTITY_TYPES:
             db.dao(entity)  # known to the database from now on, whether or not a plugin has brought it
         self.db = db
@@ -47,7 +52,7 @@ class Ledger:
         Raises:
             InvalidInput: *user* is no user name, or *request_id* neither a ULID nor a UUIDv7.
         """
-        return Instruction.of(user, request_id, self.now(), *asked)
+        return Instruction.of(normalise_user_name(user, pointer="/user"), request_id, self.now(), *asked)
 
     @contextmanager
     def operation(
@@ -88,3 +93,14 @@ class Ledger:
     def order_key(self, user: str, order_id: str) -> ItemKey:
         """Return the key of an order."""
         return ORDER.item_key(user, order_id)
+
+
+def require_database(db: object) -> None:
+    """Refuse what is no database.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    from common.dynamo.database import Database
+
+    require_kind("db", db, Database, "Open one: Database.connect(...) or Database.embedded().")

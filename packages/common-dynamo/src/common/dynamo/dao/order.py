@@ -6,7 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from common.core.validation import normalise_user_name, require_asset_id
+from common.core.validation import normalise_user_name, require_asset_id, require_request_id
+from common.dynamo.arguments import require_flag
 from common.dynamo.dao import order_workflow as workflow
 from common.dynamo.dao.access_patterns import named
 from common.dynamo.dao.arguments import require_given
@@ -20,7 +21,7 @@ from common.dynamo.dao.order_terms import OrderTerms, hashed_terms, limit_of, ma
 from common.dynamo.dao.outcomes import Applied, Resolution
 from common.dynamo.dao.records import StoredOrder
 from common.dynamo.dao.submission import Submission, refuse, submit
-from common.dynamo.dao.timing import DeadlineLike
+from common.dynamo.dao.timing import DeadlineLike, require_moment
 from common.dynamo.dao.trades import Trade
 from common.dynamo.dao.views import order_of, price_at
 from common.dynamo.execution import Operation, Pattern
@@ -178,6 +179,7 @@ class OrderDAO:
             OrderConflict, NotFound, AccountNotFound, AccountClosed: Nothing was written.
         """
         require_given(order, Order, pointer="/order")
+        require_request_id(request_id, pointer="/request_id")
         with self._ledger.operation(_CONFIRM, request_id, deadline) as op:
             asset = self._ledger.catalogue.asset(op, order.asset)
             return take(op, workflow.confirm(self._ledger, order, asset, request_id), self._ledger.cash)
@@ -303,6 +305,7 @@ class OrderDAO:
             APPLIED with the order in its present state; ABSENT, where a copy of the request may still land; FENCED,
             where none can: the request was refused or given up.
         """
+        require_flag("fence", fence)
         with self._ledger.operation(_RESOLVE, request_id, deadline) as op:
             return resolve_order(op, self._ledger, user, request_id, fence=fence)
 
@@ -397,7 +400,7 @@ class OrderDAO:
         Half a read unit per 4 KB of the book, 1 round trip per MB. *as_of* is aware, and the same on every page.
         Otherwise the same as :meth:`due`.
         """
-        moment = require_given(as_of, datetime, pointer="/as_of")
+        moment = require_moment(as_of, pointer="/as_of")
         query = self._book(_OVERDUE, asset, type).where(is_expired_at(moment))
         return query.page(limit, after=after, deadline=deadline).map(order_of)
 

@@ -10,6 +10,7 @@ from common.dynamo.dao.outcomes import Applied
 from common.dynamo.dao.reading import read_item
 from common.dynamo.dao.recent_requests import input_of, is_new_request, remember
 from common.dynamo.dao.records import EmailLock, Profile
+from common.dynamo.dao.refusals import address_taken
 from common.dynamo.dao.submission import CHECK_FAILED, claim, transaction
 from common.dynamo.exceptions import (
     AccountClosed,
@@ -18,7 +19,6 @@ from common.dynamo.exceptions import (
     NotFound,
     RequestIdReused,
     TransactionCanceled,
-    UniqueViolation,
     VersionConflict,
 )
 from common.dynamo.execution import Operation
@@ -156,7 +156,7 @@ def _examine(change: ProfileChange, refused: TransactionCanceled) -> Applied[Pro
     if profile.code == CHECK_FAILED:
         return judge(change, profile.item, refused.unknown_attempts)
     if taken.code == CHECK_FAILED:
-        raise UniqueViolation("The email address belongs to another user.", field="email")
+        raise address_taken(refused.unknown_attempts)
     if released.code == CHECK_FAILED:
         message = "The lock on the user's email address is missing or another's; run the ledger's check."
         raise InvalidItem(message, entity=EMAIL.name)

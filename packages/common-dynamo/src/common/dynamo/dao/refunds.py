@@ -43,11 +43,11 @@ from common.exceptions import CommonError, FieldError, InvalidInput
 __all__ = ["Refund", "submit_refund"]
 
 _HASH: Final = Path(("h",))
-_VERSION: Final = ORDER.path("version")
+_VERSION: Final = Path(("ver",))
 _ONE: Final = Constant({"N": "1"})
-_STATUS: Final = ORDER.path("status")
-_TOTAL: Final = ORDER.path("total")
-_REFUNDED: Final = ORDER.path("refunded")
+_STATUS: Final = Path(("st",))
+_TOTAL: Final = Path(("total",))
+_REFUNDED: Final = Path(("refunded",))
 _KIND: Final = TransactionType.ORDER_REFUND
 
 

@@ -12,18 +12,30 @@ from common.dynamo.exceptions import (
     AccountClosed,
     AccountNotFound,
     AssetInactive,
+    DynamoError,
     InsufficientFunds,
     InvalidItem,
     LedgerRefusal,
     OrderTooSmall,
+    OutcomeUnknown,
     PriceOutOfBounds,
     RequestFenced,
     RequestIdReused,
+    UniqueViolation,
 )
 from common.dynamo.requests import AttributeValue, Item
 from common.entities import OrderStatus, QuoteAsset, TransactionStatus, UserStatus
 
-__all__ = ["FENCE", "Refused", "check_claim", "is_fence", "refused_by_account", "refused_of", "tombstone_of"]
+__all__ = [
+    "FENCE",
+    "Refused",
+    "address_taken",
+    "check_claim",
+    "is_fence",
+    "refused_by_account",
+    "refused_of",
+    "tombstone_of",
+]
 
 FENCE: Final = "fence"
 """Type of the item that ``resolve(fence=True)`` puts under an id which nobody has used."""
@@ -122,6 +134,21 @@ def check_claim(item: Item, input_hash: str, cash: QuoteAsset) -> None:
     refused = _tombstone(item, cash)
     if refused is not None:
         raise refused.error
+
+
+def address_taken(unknown_attempts: int) -> DynamoError:
+    """Return the error for an email address that belongs to another user.
+
+    After an attempt whose outcome is unknown that is no certain no: the address may become free, and a copy of the attempt
+    that is still on its way would then be applied.
+    """
+    if unknown_attempts:
+        return OutcomeUnknown(
+            "The email address belongs to another user, and an earlier attempt may still be applied once it is free. Repeat "
+            "the call with the same request id.",
+            engine_code="TransactionCanceledException",
+        )
+    return UniqueViolation("The email address belongs to another user.", field="email")
 
 
 def is_fence(item: Item) -> bool:

@@ -8,6 +8,7 @@ from common.dynamo.dao.ledger_types import ACCOUNT, EMAIL, PROFILE
 from common.dynamo.dao.outcomes import Applied
 from common.dynamo.dao.reading import read_item
 from common.dynamo.dao.records import Account, EmailLock, Profile
+from common.dynamo.dao.refusals import address_taken
 from common.dynamo.dao.submission import CHECK_FAILED, claim, transaction
 from common.dynamo.exceptions import RequestIdReused, TransactionCanceled, UniqueViolation
 from common.dynamo.execution import Operation
@@ -75,7 +76,7 @@ def _examine(registration: Registration, refused: TransactionCanceled) -> Applie
     if CHECK_FAILED in (profile.code, account.code):
         raise UniqueViolation("The user name is taken; names are never given out again.", field="username")
     if email.code == CHECK_FAILED:
-        raise UniqueViolation("The email address belongs to another user.", field="email")
+        raise address_taken(refused.unknown_attempts)
     raise refused
 
 

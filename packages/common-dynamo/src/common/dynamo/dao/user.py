@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from common.core.passwords import PasswordHasher
 from common.core.validation import canonical_email, invalid_input, normalise_user_name
+from common.dynamo.arguments import require_text
 from common.dynamo.dao.access_patterns import named
 from common.dynamo.dao.arguments import require_given
 from common.dynamo.dao.authentication import Authentication
@@ -22,7 +23,7 @@ from common.dynamo.dao.timing import DeadlineLike
 from common.dynamo.exceptions import NotFound
 from common.dynamo.requests import Item
 from common.entities import USD, User, UserCreate, UserStatus
-from common.exceptions import FieldError, InvalidInput, MissingPart
+from common.exceptions import ConfigurationError, FieldError, InvalidInput, MissingPart
 
 if TYPE_CHECKING:
     from common.dynamo.database import Database
@@ -56,6 +57,8 @@ class UserDAO:
     def __init__(self, db: "Database", hasher: PasswordHasher | None = None) -> None:
         """Work on *db*; passwords are hashed by *hasher*, which ``Plugins.password_hasher()`` gives."""
         self._ledger = Ledger(db, USD)
+        if hasher is not None and not callable(getattr(hasher, "verify", None)):
+            raise ConfigurationError("hasher must be a PasswordHasher: Plugins.password_hasher() gives the service's.")
         self._hasher = hasher
 
     def create(self, wanted: UserCreate, *, request_id: str, deadline: DeadlineLike | None = None) -> Applied[Profile]:
@@ -128,6 +131,8 @@ class UserDAO:
         Raises:
             MissingPart: No hasher is installed.
         """
+        require_text("username", username, may_be_empty=True)
+        require_text("password", password, may_be_empty=True)
         hasher = self._require_hasher("The password was not checked")
         item = self._credentials(username, deadline)
         verified = hasher.verify(password, None if item is None else item.get("hash", {}).get("S"))
@@ -200,6 +205,7 @@ class UserDAO:
             NotFound, AccountClosed, RequestIdReused: Nothing was written.
         """
         require_given(seen, Profile, pointer="/seen")
+        require_text("password", password)
         instruction = self._ledger.instruct(seen.username, request_id, "user.password")
         password_hash = self._require_hasher("The password was not changed").hash(password)
         change = ProfileChange(
