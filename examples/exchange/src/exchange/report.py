@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -32,6 +33,7 @@ STATUS_STYLES = {
 }
 NEWEST_ORDERS = 10
 NEWEST_EVENTS = 12
+HASH_LETTERS = 8
 
 
 def styled(text: str) -> Text:
@@ -44,22 +46,53 @@ def mark(holds: bool) -> Text:
     return Text("✓", style="bold green") if holds else Text("✗", style="bold red")
 
 
-def table(*columns: str, right: Iterable[str] = ()) -> Table:
-    """Return an empty table of the house's look; *right* are the columns of numbers."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+class Fitting:
+    """Several drawings of one thing: shown is the first that fits into the width there is, else the last."""
+
+    def __init__(self, *drawings: Table) -> None:
+        self.drawings = drawings
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        unbounded = options.update(max_width=10_000)
+        fitting = (
+            drawing
+            for drawing in self.drawings
+            if Measurement.get(console, unbounded, drawing).maximum <= options.max_width
+        )
+        yield next(fitting, self.drawings[-1])
+
+
+def table(*columns: str, right: Iterable[str] = (), wrapped: Iterable[str] = (), gap: int = 3) -> Table:
+    """Return an empty table of the house's look.
+
+    Args:
+        columns: Their headings.
+        right: The columns of numbers.
+        wrapped: The columns of text, which take as many lines as they need.
+        gap: Blanks between two columns, at least 1.
+    """
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap - 1, 0, 0), header_style="bold")
     for column in columns:
+        is_text = column in wrapped
         made.add_column(
             column,
             justify="right" if column in right else "left",
-            overflow="fold",
-            no_wrap=column in ("type", "plugin", "dist"),
+            overflow="fold" if is_text else "ellipsis",
+            no_wrap=not is_text,
         )
     return made
 
 
-def section(title: str, content: RenderableType) -> RenderableType:
-    """Return a titled part of the report."""
-    return Panel(content, title=f"[bold]{title}", title_align="left", border_style="cyan", box=box.ROUNDED)
+def section(title: str, content: RenderableType, *, margin: int = 1) -> RenderableType:
+    """Return a titled part of the report; *margin* are the blanks beside it."""
+    return Panel(
+        content,
+        title=f"[bold]{title}",
+        title_align="left",
+        border_style="cyan",
+        box=box.ROUNDED,
+        padding=(0, margin),
+    )
 
 
 def amount(value: Decimal) -> str:
@@ -68,14 +101,19 @@ def amount(value: Decimal) -> str:
 
 
 def portfolios(accounts: Sequence[Account], assets: Sequence[str]) -> RenderableType:
-    """Show what everybody owns."""
-    shown = table("user", "cash", "held", *assets, right=("cash", "held", *assets))
+    """Show what everybody owns: a column for each asset, or a list of holdings where there is no room for that."""
+    wide, close = (table("user", "cash", "held", *assets, right=("cash", "held", *assets), gap=gap) for gap in (3, 1))
+    narrow = table("user", "cash", "held", "holdings", right=("cash", "held"), wrapped=("holdings",))
     for account in accounts:
         holdings = {holding.asset: holding.posted for holding in account.portfolio.assets}
         balance = account.portfolio.balance
-        owned = [amount(holdings.get(asset, Decimal(0))) for asset in assets]
-        shown.add_row(account.portfolio.user, amount(balance.available), amount(balance.held), *owned)
-    return section("Portfolios", shown)
+        money = account.portfolio.user, amount(balance.available), amount(balance.held)
+        owned = {asset: amount(holdings.get(asset, Decimal(0))) for asset in assets}
+        for drawing in (wide, close):
+            drawing.add_row(*money, *owned.values())
+        listed = (f"{asset}\N{NO-BREAK SPACE}{held}" for asset, held in owned.items() if holdings.get(asset))
+        narrow.add_row(*money, " ".join(listed))
+    return section("Portfolios", Fitting(wide, close, narrow))
 
 
 def orders(accounts: Sequence[Account]) -> RenderableType:
@@ -109,7 +147,7 @@ def trace(spans: Sequence[SpanRecord], width: int) -> RenderableType:
 
 def operations(spans: Sequence[SpanRecord]) -> RenderableType:
     """Show what the data layer did, by operation, with its capacity units."""
-    return section("Data layer: calls and capacity units", operation_table(spans))
+    return section("Data layer: calls and capacity units", operation_table(spans), margin=0)
 
 
 def read_events(files: Iterable[Path]) -> list[Mapping[str, Any]]:
@@ -120,15 +158,26 @@ def read_events(files: Iterable[Path]) -> list[Mapping[str, Any]]:
 
 def audit(trail: Sequence[Mapping[str, Any]]) -> RenderableType:
     """Show the newest events of the audit trail; events that follow each other and differ in time alone are one row."""
-    shown = table("time", "service", "type", "outcome", "reason", "actor", "subject", "")
+    wide = table("time", "service", "type", "outcome", "reason", "actor", "subject", "")
+    narrow = table("time", "service", "type, reason", "outcome", "actor", "subject", gap=2)
     rows: list[tuple[tuple[str, ...], str, int]] = []
     for event in trail:
         said = tuple(str(event.get(n) or "·") for n in ("service", "type", "outcome", "reason", "actor", "subject"))
         times = rows.pop()[2] + 1 if rows and rows[-1][0] == said else 1
         rows.append((said, str(event["time"])[11:23], times))
     for (service, type, outcome, reason, actor, subject), when, times in rows[-NEWEST_EVENTS:]:
-        shown.add_row(when, service, type, styled(outcome), reason, actor, subject, f"×{times}" if times > 1 else "")
-    return section(f"Audit trail: the newest of {len(trail)} events", shown)
+        repeated = f"×{times}" if times > 1 else ""
+        wide.add_row(when, service, type, styled(outcome), reason, actor, shortened(subject), repeated)
+        why = f"\n{reason}" if reason != "·" else ""
+        narrow.add_row(
+            when[:8], service, f"{type} {repeated}".rstrip() + why, styled(outcome), actor, shortened(subject)
+        )
+    return section(f"Audit trail: the newest of {len(trail)} events", Fitting(wide, narrow))
+
+
+def shortened(subject: str) -> str:
+    """Return *subject* with no more of a hash than tells it from others."""
+    return f"{subject[:HASH_LETTERS]}…" if subject.startswith("h:") else subject
 
 
 def observed(entry: Mapping[str, Any]) -> str:
@@ -143,7 +192,7 @@ def observed(entry: Mapping[str, Any]) -> str:
 
 def health(reports: Mapping[str, Mapping[str, Any]]) -> RenderableType:
     """Show each service's health by check."""
-    shown = table("service", "check", "status", "observed", "reason")
+    shown = table("service", "check", "status", "observed", "reason", wrapped=("reason",))
     for service, report in reports.items():
         shown.add_row(Text(service, style="bold"), "", styled(str(report["status"])), "", "")
         for name, entries in report.get("checks", {}).items():
@@ -154,17 +203,18 @@ def health(reports: Mapping[str, Mapping[str, Any]]) -> RenderableType:
 
 
 def plugins(listing: Sequence[PluginListing]) -> RenderableType:
-    """Show the plugins in force."""
-    shown = table("plugin", "dist", "version", "state", "hooks")
+    """Show the plugins in force, with the distribution that each is from where that has another name."""
+    shown = table("plugin", "version", "state", "hooks", wrapped=("hooks",))
     for plugin in listing:
         hooks = ", ".join(hook.removeprefix("common_") for hook in plugin.hooks)
-        shown.add_row(plugin.name, plugin.dist, plugin.version, styled(str(plugin.state.value)), hooks)
+        name = plugin.name if plugin.dist in (None, plugin.name) else f"{plugin.name} ({plugin.dist})"
+        shown.add_row(name, plugin.version, styled(str(plugin.state.value)), hooks)
     return section("Plugins in force", shown)
 
 
 def checks(done: Sequence[Check]) -> RenderableType:
     """Show the checks that nothing was lost."""
-    shown = table("", "check", "found")
+    shown = table("", "check", "found", wrapped=("check", "found"))
     for check in done:
         shown.add_row(mark(check.holds), check.title, check.detail)
     return section("Nothing was lost", shown)

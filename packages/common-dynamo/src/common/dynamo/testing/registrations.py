@@ -66,14 +66,18 @@ class Registrations:
         request = Request("register", name, self.ledger.new_id(), detail=address)
         self.history.ask(request)
         wanted = UserCreate(username=request.user, email=request.detail)
-        outcome = Outcome.UNKNOWN
+        outcome, is_unknown = Outcome.UNKNOWN, False
         for _ in range(_REPEATS):
             deadline = Deadline.after(0.01 if chance.randrange(100) < _HASTY else 5.0)
             try:
                 self.ledger.users.create(wanted, request_id=request.id, deadline=deadline)
-            except UniqueViolation:
-                outcome = Outcome.REFUSED
-            except (Unavailable, OutcomeUnknown):
+            except UniqueViolation as taken:
+                # An address may become free while a copy of an earlier call is still on its way; a name never does.
+                outcome = Outcome.UNKNOWN if is_unknown and taken.field == "email" else Outcome.REFUSED
+            except Unavailable:
+                continue
+            except OutcomeUnknown:
+                is_unknown = True
                 continue
             else:
                 outcome = Outcome.OK
