@@ -285,16 +285,20 @@ def compile_mapping(entity: "EntityType[M]") -> "tuple[Mapped[M], tuple[str, ...
     lock_keys = {
         unique.field: _bind(unique.key, (PARTITION, SORT), kinds, faults) for unique in entity.unique if unique.key
     }
+    versions = _versions(entity, codec)
+    return Mapped(entity, codec, key, indexes, stamps, field_of, lock_keys, versions, native), tuple(faults)
+
+
+def _versions(entity: "EntityType[Any]", codec: ModelCodec[Any]) -> SchemaVersions:
     counter = codec.plans.get(entity.version or "")
-    versions = SchemaVersions(
+    return SchemaVersions(
         entity.name,
         entity.schema,
         entity.upcast,
         template=entity.key.text,
-        attributes=frozenset(field_of),
+        attributes=frozenset(plan.attribute for plan in codec.plans.values()),
         version=None if counter is None else counter.attribute,
     )
-    return Mapped(entity, codec, key, indexes, stamps, field_of, lock_keys, versions, native), tuple(faults)
 
 
 def _bind(key: Key, names: tuple[str, str], kinds: Mapping[str, type], faults: list[str]) -> BoundKey:
