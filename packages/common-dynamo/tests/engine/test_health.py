@@ -1,24 +1,30 @@
 """Health checks (HC20 of this part): what they find, and that the passive one asks nothing."""
 
 import time
+from pathlib import Path
 
 import pytest
 
 from common.core.health import CheckContext, Outcome, Status
+from common.core.settings import Settings
 from common.dynamo import DAO, Database
 from common.dynamo.exceptions import AlreadyExists, Unavailable
-from common.dynamo.health import DatabaseCheck, TablesCheck, TrafficCheck
+from common.dynamo.health import CanaryCheck, DatabaseCheck, TablesCheck, TrafficCheck
+from common.dynamo.plugin import common_health_checks
+from common.dynamo.requests import DescribeTable, Request
+from common.dynamo.table_drift import DriftKind
 from common.dynamo.testing import spend
 from common.dynamo.testing.engines import Engine
 from common.dynamo.testing.examples import INVOICE, NOTE, Note
 from common.dynamo.traffic import Traffic, TrafficWindow
+from common.dynamo.wire import Answer, Wire
 from common.dynamo.wire.faults import Fault, FaultPlan, FaultRates
 
 
-def run(check: DatabaseCheck, *databases: Database) -> Outcome:
+def run(check: DatabaseCheck, *databases: Database, seconds: float = 5.0) -> Outcome:
     for database in databases:
         check.attach(database)
-    return check.check(CheckContext(time.monotonic() + 5))
+    return check.check(CheckContext(time.monotonic() + seconds))
 
 
 @pytest.fixture
@@ -44,6 +50,7 @@ def test_a_closed_database_is_not_watched_any_more() -> None:
 def test_the_control_plane_is_asked_rarely_and_not_by_all_processes_at_once() -> None:
     """At most once a minute, jittered."""
     assert [60.0, 67.5] == [TablesCheck(lambda: 0.0).spec.ttl, TablesCheck(lambda: 0.5).spec.ttl]
+    assert [10.0, 11.25] == [TablesCheck(lambda: 0.0).spec.ttl_fail, TablesCheck(lambda: 0.5).spec.ttl_fail]
     assert frozenset({"startup"}) == TablesCheck(lambda: 0.0).spec.groups
 
 
@@ -73,6 +80,90 @@ def test_a_missing_index_fails(engine: Engine, table_name: str) -> None:
 
     assert (Status.FAIL, "table-differs") == (outcome.status, outcome.reason)
     assert "index GSI1 is missing" == outcome.detail["faults"]
+
+
+def test_a_file_that_lacks_an_index_differs(tmp_path: Path) -> None:
+    """An embedded database makes its tables itself, and a table that is there and differs is told as on any engine."""
+    with Database.embedded(tmp_path / "a.db", entity_types=[NOTE]) as database:
+        database.dao(NOTE).get("1")
+    with Database.embedded(tmp_path / "a.db", entity_types=[INVOICE]) as database:
+        outcome = run(TablesCheck(lambda: 0.5), database)
+        differences = [drift.kind for drift in database.diff_tables()]
+
+    assert (Status.FAIL, "table-differs") == (outcome.status, outcome.reason)
+    assert "index GSI1 is missing" == outcome.detail["faults"]
+    assert [DriftKind.INDEX_MISSING] == differences
+
+
+class Filling:
+    """A wire to a table whose index is still being filled, as DynamoDB's are for minutes after they were added."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.name, self.reason, self.endpoint, self.region = wire.name, wire.reason, wire.endpoint, wire.region
+
+    def send(self, request: Request, timeout: float) -> Answer:
+        answer = self._wire.send(request, timeout)
+        if isinstance(request, DescribeTable):
+            for index in answer.body["Table"]["GlobalSecondaryIndexes"]:
+                index["IndexStatus"] = "CREATING"
+        return answer
+
+    def close(self) -> None:
+        self._wire.close()
+
+
+def test_an_index_that_is_being_filled_fails(engine: Engine, table_name: str) -> None:
+    """Until it can be asked."""
+    wire = engine.wire()
+    with Database.connect(table=table_name, wire=wire, entity_types=[INVOICE]) as database:
+        database.create_tables()
+        filling = Database.connect(table=table_name, wire=Filling(wire), entity_types=[INVOICE])
+        outcome = run(TablesCheck(lambda: 0.5), filling)
+
+    assert (Status.FAIL, "index-not-active", "GSI1") == (outcome.status, outcome.reason, outcome.detail["indexes"])
+
+
+def test_what_checks_ask_is_no_traffic(database: Database) -> None:
+    """Neither the tables check nor the canary counts as a call of the service, failed or not."""
+    database.create_tables()
+    before = database.traffic()
+    run(TablesCheck(lambda: 0.5), database)
+    run(CanaryCheck(), database)
+
+    assert before == database.traffic()
+
+
+def test_the_canary_asks_every_table_for_nothing(database: Database) -> None:
+    """Half a read unit each; it is no critical check, and is there where the environment asks for it alone."""
+    database.create_tables()
+    with spend(wcu=0, rcu=0.5, trips=1):
+        assert Outcome() == run(CanaryCheck(), database)
+    assert not CanaryCheck().spec.critical
+
+    names = []
+    for environ in ({}, {"COMMON_DYNAMO_HEALTH_CANARY": "1"}):
+        found = common_health_checks(Settings.from_environment(environ))
+        names.append([check.spec.name for check in found])
+    assert [["dynamo.tables", "dynamo.traffic"], ["dynamo.tables", "dynamo.traffic", "dynamo.canary"]] == names
+
+
+def test_the_canary_tells_of_an_engine_that_does_not_answer(
+    engine: Engine, table_name: str, faulty_database: Database, faults: FaultPlan
+) -> None:
+    """By a code, and within the time of the check."""
+    faulty_database.create_tables()
+    faults.rates = FaultRates(refuse=1.0)
+    lost = run(CanaryCheck(), faulty_database, seconds=0.1)
+    with Database.connect(table=f"{table_name}-2", wire=engine.wire(), entity_types=[NOTE]) as database:
+        missing = run(CanaryCheck(), database)
+
+    assert (Status.FAIL, "unavailable") == (lost.status, lost.reason)
+    assert (Status.FAIL, "refused", "ResourceNotFoundException") == (
+        missing.status,
+        missing.reason,
+        missing.detail["code"],
+    )
 
 
 def test_no_traffic_is_idle_and_good_traffic_passes(database: Database) -> None:

@@ -23,12 +23,13 @@ def common_entity_types() -> Iterable[EntityType[Any]]:
 
 @hookimpl
 def common_health_checks(settings: Settings) -> Iterable[HealthCheck]:
-    """Contribute ``dynamo.tables`` and ``dynamo.traffic``."""
+    """Contribute ``dynamo.tables`` and ``dynamo.traffic``; ``dynamo.canary`` where ``COMMON_DYNAMO_HEALTH_CANARY`` is set."""
     from random import random
 
-    from common.dynamo.health import TablesCheck, TrafficCheck
+    from common.dynamo.health import CanaryCheck, TablesCheck, TrafficCheck
 
-    return (TablesCheck(random), TrafficCheck())
+    wants_canary = settings.section("COMMON_DYNAMO_HEALTH_").flag("CANARY", default=False)
+    return (TablesCheck(random), TrafficCheck(), *([CanaryCheck()] if wants_canary else []))
 
 
 @hookimpl
