@@ -28,6 +28,7 @@ __all__ = [
     "TableRecorder",
     "fresh_table_name",
     "network_wire",
+    "streams_client",
 ]
 
 ENGINE_VARIABLE: Final = "COMMON_TEST_ENGINE"
@@ -163,12 +164,12 @@ class NetworkEngine(Engine):
 
     def changes(self, database: "Database") -> tuple[Record, ...]:
         """Return all records of the streams of the database's tables, table by table."""
-        client = self._streams_client()
+        client = self._streams()
         tables = [definition.name for definition in database.table_definitions()]
         return tuple(record for table in tables for record in stream_records(client, table, patience=self._patience))
 
-    def _streams_client(self) -> Any:
-        return _session().client("dynamodbstreams", endpoint_url=self.endpoint_url)
+    def _streams(self) -> Any:
+        return streams_client(self.endpoint_url)
 
     def stop(self) -> None:
         """Stop the server, if it is ours."""
@@ -196,7 +197,7 @@ class AwsEngine(NetworkEngine):
         """Return a new database on *table*, which is made at once; that takes AWS some ten seconds."""
         return super().open(table=table, faults=faults, stream=stream, **{"deadline": _AWS_SECONDS, **options})
 
-    def _streams_client(self) -> Any:
+    def _streams(self) -> Any:
         import boto3
 
         return boto3.client("dynamodbstreams")
@@ -252,6 +253,11 @@ def network_wire(endpoint_url: str, kind: str = "auto") -> Wire:
     from common.dynamo.wire.boto import BotoWire
 
     return BotoWire.build(session=_session(), endpoint_url=endpoint_url, timeout=5.0)
+
+
+def streams_client(endpoint_url: str) -> Any:
+    """Return a boto3 client of the streams of a compatible server, for :func:`~common.dynamo.testing.streams.stream_records`."""
+    return _session().client("dynamodbstreams", endpoint_url=endpoint_url)
 
 
 @cache

@@ -32,6 +32,9 @@ DYNOXIDE_FAULTS: Final[Mapping[str, str]] = MappingProxyType(
         "ttl-twice": "TTL may be switched on when it is on",
         "first-key-attributes": "of an index key of several attributes the first of each half alone is used",
         "conflicting-paths": "paths that treat one attribute as list and map are taken",
+        "empty-changes": "a write that changes nothing makes a stream record",
+        "short-streams": "the stream of a table with a name of less than 11 characters cannot be read",
+        "stream-sizes": "the size of a stream record is that of its JSON",
     }
 )
 """Name to what happens."""
