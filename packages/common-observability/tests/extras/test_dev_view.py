@@ -122,6 +122,19 @@ def test_operations_are_drawn_as_a_table() -> None:
     assert (GOLDEN / "operations.txt").read_text() == drawn
 
 
+def test_the_one_table_of_all_operations_is_told_above_them() -> None:
+    """So that names of operations are whole in 80 columns."""
+    kinds = [("UserDAO.authenticate", "GetItem"), ("BalanceDAO.withdraw", "TransactWriteItems")]
+    spans = [span(method, start=0, end=123.4, attributes=named(method, api, "exchange", 1000)) for method, api in kinds]
+    console = Console(file=io.StringIO(), width=80)
+    console.print(operation_table(spans))
+
+    drawn = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "Operations on exchange" in drawn
+    assert 1 == drawn.count("exchange")
+    assert all(text in drawn for pair in kinds for text in pair)
+
+
 def named(method: str, api: str, table: str, units: float) -> dict[str, Any]:
     """Return the attributes of a call of *method*."""
     return attributes(api, table, units, **{"db.query.summary": method})

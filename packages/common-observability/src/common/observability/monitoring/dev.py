@@ -163,12 +163,17 @@ def _draw(text: Text, line: TreeLine, left: str) -> None:
 
 
 def _table(rows: Iterable[OperationRow]) -> Table:
-    table = Table(title="Operations", box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in ("operation", "API", "table"):
+    """Draw *rows*; a table that all operations are on is told once, above them."""
+    rows = list(rows)
+    only = rows[0].table if len({row.table for row in rows}) == 1 else ""
+    title = f"Operations on {only}" if only else "Operations"
+    table = Table(title=Text(title), box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in ("operation", "API") if only else ("operation", "API", "table"):
         table.add_column(heading, overflow="fold")
     for heading in ("calls", "errors", "p50 ms", "max ms", "CU"):
         table.add_column(heading, justify="right")
     for row in rows:
         figures = (f"{row.calls:,}", f"{row.errors:,}", f"{row.p50_ms:.1f}", f"{row.max_ms:.1f}", f"{row.units:g}")
-        table.add_row(Text(row.operation), Text(row.api), Text(row.table), *figures)
+        place = () if only else (Text(row.table),)
+        table.add_row(Text(row.operation), Text(row.api), *place, *figures)
     return table
