@@ -22,7 +22,7 @@ from common.exceptions import ConfigurationError
 @pytest.fixture
 def examples(engine: Engine) -> int:
     """How many a law is tried on: fewer over a network, where the same laws hold."""
-    return 10 if engine.is_embedded else 2
+    return 5 if engine.is_embedded else 2
 
 
 @pytest.mark.parametrize("entity", [NOTE, INVOICE, COUNTER], ids=lambda entity: entity.name)

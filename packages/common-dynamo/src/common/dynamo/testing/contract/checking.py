@@ -5,7 +5,7 @@ from typing import Any, Final, TypeVar
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from hypothesis.errors import Flaky, Unsatisfiable
+from hypothesis.errors import Flaky, HypothesisException, Unsatisfiable
 from hypothesis.strategies import DataObject, SearchStrategy
 from pydantic import BaseModel
 
@@ -15,7 +15,7 @@ from common.dynamo.testing.contract import item_laws, lock_laws, read_laws, writ
 from common.dynamo.testing.contract.report import ContractReport, LawReport
 from common.dynamo.testing.contract.stage import Broken, Law, Stage
 from common.dynamo.testing.contract.strategies import derive_models
-from common.exceptions import CommonError, ConfigurationError
+from common.exceptions import ConfigurationError
 
 __all__ = ["LAWS", "run_contract"]
 
@@ -60,7 +60,9 @@ def _try(stage: Stage[Any], law: Law, *, examples: int, chosen_seed: int) -> Law
         stage.begin(data)
         try:
             law.check(stage)
-        except (Broken, CommonError):
+        except Exception as error:
+            if isinstance(error, HypothesisException):  # an example that was given up, not one that failed
+                raise
             failed.extend(map(repr, stage.shown[:1]))
             if len(failed) >= _SHRINKS:
                 stage.admitted = frozenset(failed)
@@ -76,7 +78,7 @@ def _try(stage: Stage[Any], law: Law, *, examples: int, chosen_seed: int) -> Law
         broken = f"not every time, as with a race: {_first(error)}{_with(stage)}"
     except Broken as error:
         broken = f"{error}{_with(stage)}"
-    except CommonError as error:
+    except Exception as error:  # noqa: BLE001 - a model's or a scale's own code may raise whatever it likes
         broken = f"{type(error).__name__}: {error}{_with(stage)}"
     finally:
         stage.admitted = None

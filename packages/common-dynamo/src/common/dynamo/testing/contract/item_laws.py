@@ -30,6 +30,8 @@ _OTHER_TYPES: Final[tuple[rq.AttributeValue, ...]] = (
     {"B": b"of another type"},
     {"M": {}},
 )
+_PAIRS: Final = 4
+"""Of keys that are compared in one example, of each template."""
 _NEWER: Final = ("zz_newer", {"M": {"kept": {"L": [{"S": "as it is"}]}}})
 """An attribute that no field of the model has: what a newer program wrote."""
 
@@ -84,17 +86,21 @@ def order_keys(stage: Stage[Any]) -> None:
     key = stage.mapped.key
     for bound in (key, *stage.mapped.indexes.values()):
         for template in (bound.partition, bound.sort):
-            if template.fields:
+            for _ in range(_PAIRS if template.fields else 0):
                 _expect_order(stage, template)
     stage.model()
 
 
 def _expect_order(stage: Stage[Any], template: BoundTemplate) -> None:
     strategy = st.tuples(*map(_component, template.template.components, _kinds(stage, template)))
-    one, other = stage.draw(strategy), stage.draw(strategy)
-    # A shared beginning is what makes neighbours in a partition.
+    one, drawn = stage.draw(strategy), stage.draw(strategy)
+    # A shared beginning, of the tuple and of a text in it, is what makes neighbours.
     shared = stage.draw(st.integers(0, len(one)))
-    other = (*one[:shared], *other[shared:])
+    longer = [
+        left + right if isinstance(left, str) and not isinstance(left, Enum) else right
+        for left, right in zip(one, drawn, strict=True)
+    ]
+    other = (*one[:shared], *(longer if stage.draw(st.booleans()) else drawn)[shared:])
     values, keys = (_ordinals(one), _ordinals(other)), (template.build(one), template.build(other))
     field = ", ".join(template.template.fields)
     stage.expect((values[0] == values[1]) == (keys[0] == keys[1]), f"{one} and {other} share a key", field)
@@ -124,7 +130,7 @@ def _scaled(units: int, places: int) -> Decimal:
 
 
 _COMPONENTS: Final[Mapping[type, SearchStrategy[Any]]] = {
-    str: texts(1, 12),
+    str: st.text("!#$%a\x00", min_size=1, max_size=2) | texts(1, 12),
     bool: st.booleans(),
     # Datetimes in UTC of all four-digit years, the year 999 among them.
     datetime: st.datetimes(timezones=st.just(UTC)),
@@ -254,6 +260,8 @@ def _expect_newer(stage: Stage[Any], model: Any, after: str, field: str = "") ->
 
 
 def _no_indexes(entity: EntityType[Any]) -> str:
+    if entity.indexes and not entity.mapped.indexes:
+        return "the keys of its indexes are its own attributes"
     return "" if entity.indexes else "the type is in no index"
 
 

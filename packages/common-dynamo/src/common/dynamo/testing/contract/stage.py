@@ -1,6 +1,6 @@
 """Where laws are tried: a table of one's own, a clock moved by hand, faults on demand, and models to try with."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -245,18 +245,26 @@ class Stage(Generic[M]):
         options: dict[str, Any] = {"replace": True} if self.spreads else {}
         return options if route.reads_by_itself or not self.entity.unique else {**options, "old": stored}
 
-    def change_for(self, stored: M, wanted: M) -> tuple[str, Callable[[Change[M], M], None]] | None:
-        """Return a field in which *stored* and *wanted* differ, and the change to *wanted*'s value; ``None`` without one."""
-        for name in self.changeable:
+    def change_for(
+        self, stored: M, wanted: M, but: Collection[str] = ()
+    ) -> tuple[str, Callable[[Change[M], M], None]] | None:
+        """Return a field in which *stored* and *wanted* differ, and the change to *wanted*'s value; ``None`` without one.
+
+        Fields of *but* come last.
+        """
+        for name in sorted(self.changeable, key=lambda name: name in but):
             value = getattr(wanted, name)
             if value != getattr(stored, name) and self.accepts(stored, name, value):
                 return name, setting(name, value)
         return None
 
-    def any_change(self, stored: M) -> tuple[str, Callable[[Change[M], M], None]]:
-        """Return a field and a change of *stored*; an example in which nothing can change is given up."""
+    def any_change(self, stored: M, *, but: Collection[str] = ()) -> tuple[str, Callable[[Change[M], M], None]]:
+        """Return a field and a change of *stored*, of *but* only where nothing else can change.
+
+        An example in which nothing can change is given up.
+        """
         for _ in range(_TRIES):
-            found = self.change_for(stored, self.draw(self._strategy))
+            found = self.change_for(stored, self.draw(self._strategy), but)
             if found is not None:
                 return found
         return reject()

@@ -61,11 +61,10 @@ class _Derivation:
         self.entity = entity
         self.given = given
         self.refused: Counter[str] = Counter()
-        self.in_keys = {
-            component.field: component.spec
-            for key in (entity.key, *(index.key for index in entity.indexes), *(u.key for u in entity.unique if u.key))
-            for component in key.components
-        }
+        self.in_keys: dict[str, str] = {}
+        for key in (entity.key, *(index.key for index in entity.indexes), *(u.key for u in entity.unique if u.key)):
+            for component in key.components:
+                self.in_keys[component.field] = component.spec or self.in_keys.get(component.field, "")
         self._open: dict[type, SearchStrategy[Any]] = {}
 
     def try_out(self, strategy: SearchStrategy[Any]) -> None:

@@ -186,7 +186,7 @@ def survive_lost_answers(stage: Stage[Any]) -> None:
 
 def _leave_a_rival_unknown(stage: Stage[Any], seen: Any) -> None:
     """Lose an answer and have a rival write before the retry: that is told as unknown, unless a lock still proves it."""
-    field, change = stage.any_change(seen)
+    field, change = stage.any_change(seen, but=involved_fields(stage.mapped))
 
     def interfere() -> None:
         stage.between_attempts = lambda: None
