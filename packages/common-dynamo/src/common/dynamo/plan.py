@@ -29,11 +29,9 @@ from common.dynamo.entity_type import EntityType, KeyValues
 from common.dynamo.expressions import all_of, record_condition
 from common.dynamo.layout import (
     EXPIRY_PATH,
-    PARTITION,
     PARTITION_PATH,
     SCHEMA,
     SCHEMA_PATH,
-    SORT,
     WRITE_ID,
     WRITE_ID_PATH,
 )
@@ -43,6 +41,7 @@ from common.dynamo.requests import AttributeValue, Item
 from common.dynamo.rewrites import build_rewrite
 from common.dynamo.sizes import ITEM_LIMIT, item_size
 from common.dynamo.value_codec import NULL
+from common.dynamo.whole_items import whole_item_update
 from common.dynamo.writes import Write
 from common.exceptions import ConfigurationError, InvalidInput
 
@@ -210,27 +209,7 @@ class Plan(Generic[M]):
     def _put_as_update(
         self, item: Mapping[str, AttributeValue], condition: rq.Condition | None, *, counts: bool
     ) -> rq.UpdateItem:
-        """Return the update that SETs what *item* has and REMOVEs what the model maps and *item* has not.
-
-        The schema is SET only where there is none: an item that a newer program has written stays of its schema.
-        """
-        version = self._version_path() if counts else None
-        key = {name: item[name] for name in (PARTITION, SORT)}
-        stamp: tuple[rq.Path, rq.SetValue] = (SCHEMA_PATH, rq.IfNotExists(SCHEMA_PATH, rq.Constant(item[SCHEMA])))
-        sets: list[tuple[rq.Path, rq.SetValue]] = [
-            stamp if name == SCHEMA else (rq.Path((name,)), rq.Constant(value))
-            for name, value in item.items()
-            if name not in key and (version is None or name != version.parts[0])
-        ]
-        add: tuple[tuple[rq.Path, rq.Constant], ...] = ((version, rq.Constant({"N": "1"})),) if version else ()
-        update = rq.Update(set=tuple(sets), remove=self._absent_paths(item), add=add)
-        returns: rq.ReturnValues = "ALL_NEW" if counts else "NONE"
-        return rq.UpdateItem(table=self.table, key=key, update=update, condition=condition, returns=returns)
-
-    def _absent_paths(self, item: Mapping[str, AttributeValue]) -> tuple[rq.Path, ...]:
-        mapped = [plan.attribute for plan in self.mapped.codec.plans.values()]
-        indexed = [name for bound in self.mapped.indexes.values() for name in bound.names]
-        return tuple(rq.Path((name,)) for name in (*mapped, *indexed) if name not in item)
+        return whole_item_update(self.mapped, self.table, item, condition, counts=counts)
 
     # Changes
 
