@@ -196,10 +196,13 @@ def _encode_text(value: Any) -> str:
     return escape(value)
 
 
-def _encode_enum(value: Any) -> str:
-    if not isinstance(value, Enum):
-        raise TypeError("a member of its enumeration")
-    return _encode_text(value.value)
+def _enum_encoder(enumeration: type) -> ComponentEncoder:
+    def encode(value: Any) -> str:
+        if not isinstance(value, enumeration):
+            raise TypeError(f"a {enumeration.__name__}")
+        return _encode_text(value.value)
+
+    return encode
 
 
 def _encode_uuid(value: Any) -> str:
@@ -291,7 +294,7 @@ def _encoder(component: Component, kind: type) -> ComponentEncoder:
     if match is not None:
         raise ValueError(f"a width belongs to numbers, and the field is {kind.__name__}")
     if issubclass(kind, Enum) and all(isinstance(member.value, str) for member in kind):
-        return _encode_enum
+        return _enum_encoder(kind)
     if kind not in _PLAIN_ENCODERS:
         raise ValueError(f"{kind.__name__} cannot be part of a key")
     return _PLAIN_ENCODERS[kind]

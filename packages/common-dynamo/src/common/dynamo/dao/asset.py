@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from common.core.validation import normalise_user_name, require_asset_id
 from common.dynamo.dao.access_patterns import named
 from common.dynamo.dao.accounts import read_account
-from common.dynamo.dao.ledger import Ledger
+from common.dynamo.dao.arguments import require_given
+from common.dynamo.dao.ledger import Ledger, require_database
 from common.dynamo.dao.ledger_types import ENTRY, TRADES
 from common.dynamo.dao.records import Account, JournalEntry
 from common.dynamo.dao.timing import DeadlineLike

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from common.core.validation import request_id_is_fresh, require_request_id, sortable_request_id
+from common.core.validation import normalise_user_name, request_id_is_fresh, require_request_id, sortable_request_id
 from common.dynamo.dao.input_hash import HashedValue, input_hash
 from common.exceptions import FieldError, InvalidInput
 
@@ -29,16 +29,16 @@ class Instruction:
         """Check and normalise a request.
 
         Args:
-            user: Whose account, a normalised name; ``None`` where it is nobody's.
+            user: Whose account; ``None`` where it is nobody's.
             request_id: As the caller gave it.
             at: The service's time.
             asked: What the caller asks for: the kind of request and all that came with it; see
                 :func:`common.dynamo.dao.input_hash.input_hash`.
 
         Raises:
-            InvalidInput: *request_id* is neither a ULID nor a UUIDv7.
+            InvalidInput: *user* is no user name, or *request_id* neither a ULID nor a UUIDv7.
         """
-        name = "" if user is None else user
+        name = "" if user is None else normalise_user_name(user, pointer="/user")
         require_request_id(request_id, pointer="/request_id")
         fresh = request_id_is_fresh(request_id, at)
         return cls(name, sortable_request_id(request_id), input_hash(*asked), at, fresh)

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from common.core.utils import UlidGenerator
-from common.core.validation import normalise_user_name
 from common.dynamo.arguments import require_kind
 from common.dynamo.dao.arguments import require_given
 from common.dynamo.dao.catalogue import Catalogue
@@ -52,7 +51,8 @@ class Ledger:
         Raises:
             InvalidInput: *user* is no user name, or *request_id* neither a ULID nor a UUIDv7.
         """
-        return Instruction.of(normalise_user_name(user, pointer="/user"), request_id, self.now(), *asked)
+        # None would be a request on nobody's account.
+        return Instruction.of(require_given(user, str, pointer="/user"), request_id, self.now(), *asked)
 
     @contextmanager
     def operation(

@@ -238,6 +238,7 @@ class OrderDAO:
         """
         ledger = self._ledger
         require_given(order, Order, pointer="/order")
+        require_request_id(request_id, pointer="/request_id")
         exact = price_at(price_from(price, pointer="/price"), ledger.cash.scale)
         with ledger.operation(_SETTLE, request_id, deadline) as op:
             if order.fill is None:

@@ -261,10 +261,12 @@ class UserDAO:
 
 def _checked(seen: Profile, changes: Mapping[str, object]) -> dict[str, Any]:
     """Return *changes* as the profile's fields keep them."""
-    unknown = sorted(changes.keys() - _CHANGEABLE)
-    if unknown or not changes:
+    fixed = changes.keys() - _CHANGEABLE
+    if fixed or not changes:
         message = f"These fields can be changed: {', '.join(sorted(_CHANGEABLE))}."
-        raise InvalidInput(errors=[FieldError(f"/{name}", "field_fixed", message) for name in unknown or [""]])
+        # A name that the profile does not have is the caller's text, and not repeated.
+        known = sorted(f"/changes/{name}" for name in fixed & Profile.model_fields.keys())
+        raise InvalidInput(errors=[FieldError(pointer, "field_fixed", message) for pointer in known or ["/changes"]])
     try:
         changed = Profile.model_validate({**seen.model_dump(), **changes})
     except ValidationError as error:
