@@ -355,6 +355,8 @@ def test_a_table_keeps_its_changes_from_when_it_is_told_to(tmp_path: Path) -> No
     file = tmp_path / "a.db"
     with Database.embedded(file) as before:
         write(before, put("1"), put("2"))
+        with pytest.raises(ConfigurationError):
+            before.changes()
         with Database.embedded(file, stream=True) as after:
             assert () == after.changes().records
             write(before, put("1", n=N(1)))
@@ -362,6 +364,7 @@ def test_a_table_keeps_its_changes_from_when_it_is_told_to(tmp_path: Path) -> No
             write(before, DeleteItem(table=TABLE, key=key("p", "2")))
 
             assert [("MODIFY", "1"), ("INSERT", "3"), ("REMOVE", "2")] == told(after.changes().records)
+            assert after.changes().records == before.changes().records
     with Database.embedded(file) as again:
         assert 3 == len(again.changes().records)
 

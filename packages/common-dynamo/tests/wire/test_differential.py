@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ParamValidationError
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -29,7 +30,7 @@ from common.dynamo.testing import Dynoxide, fresh_table_name, network_wire
 from common.dynamo.testing.engines import streams_client
 from common.dynamo.testing.random_requests import fitted, puts, queries, renamed, requests, scans
 from common.dynamo.testing.streams import Record, stream_records
-from common.dynamo.testing.values import definition
+from common.dynamo.testing.values import definition, key
 from common.dynamo.wire import Answer
 from common.dynamo.wire.embedded import EmbeddedWire
 
@@ -182,6 +183,23 @@ def test_random_sequences_agree(engines: Engines, sequence: list[Request]) -> No
         engines.agree(request)
 
     engines.agree_on_changes()
+
+
+def test_streams_have_the_faults_that_are_listed(engines: Engines) -> None:
+    """What the comparison leaves out is still so: "empty-changes", "stream-sizes", "short-streams"."""
+    engines.begin()
+    put = PutItem(table=engines.table, item=key("p", "1"))
+    for wire in (engines.embedded, engines.dynoxide, engines.dynoxide):
+        assert wire.send(put, 10.0).status == 200
+    told = stream_records(engines.streams, engines.table)
+    (record,) = engines.embedded.feed.read_changes([engines.table], None, 10, 10.0)
+    short = replace(definition(f"t{engines.table[-8:]}"), stream=True)
+    assert engines.dynoxide.send(CreateTable(definition=short), 10.0).status == 200
+
+    assert [False, True] == [is_empty(change(each)) for each in told]
+    assert told[0]["dynamodb"]["SizeBytes"] != record["dynamodb"]["SizeBytes"]
+    with pytest.raises(ParamValidationError, match="ShardId"):
+        stream_records(engines.streams, short.name)
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))

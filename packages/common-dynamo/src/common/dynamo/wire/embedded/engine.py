@@ -213,13 +213,12 @@ class Engine:
             ConfigurationError: One of the tables is missing, or keeps no changes.
         """
 
-        def read() -> Sequence[Mapping[str, Any]]:
-            found = list(self._all_tables(names, timeout).values())
-            return self._storage.read(
-                lambda connection: feed.read(connection, found, after, limit, self._clock()), timeout, snapshot=True
-            )
+        def read(connection: sqlite3.Connection) -> Sequence[Mapping[str, Any]]:
+            # As they are now: another process may have told one to keep its changes.
+            found = [tables.load(connection, name) for name in names]
+            return feed.read(connection, found, after, limit, self._clock())
 
-        return self._on_tables(read)
+        return self._on_tables(lambda: self._storage.read(read, timeout, snapshot=True))
 
     def keep_changes(self, name: str, timeout: float) -> None:
         """Have the table *name* keep its changes from now on; nothing happens where it does.
