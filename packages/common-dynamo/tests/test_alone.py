@@ -73,3 +73,18 @@ def test_the_declared_dependencies_are_all_it_needs() -> None:
 
     assert {"boto3", "common-core", "httptools", "opentelemetry-api", "orjson", "pydantic"} >= declared
     assert "common-core" in declared
+
+
+def test_the_kit_without_pytest_is_the_kit_without_fixtures() -> None:
+    """Workloads, faults and checks can be used by a program; only the fixtures need pytest."""
+    code = """
+import sys
+sys.modules["pytest"] = sys.modules["hypothesis"] = None
+import common.dynamo.testing
+import common.dynamo.testing.bank
+print("\\n".join(name for name in dir(common.dynamo.testing)))
+"""
+    names = modules(code)
+
+    assert "FaultPlan" in names
+    assert "database" not in names

@@ -7,19 +7,14 @@ from pathlib import Path
 from rich.console import Console
 
 from common.exceptions import CommonError
-from exchange.run import RunOptions, require_engine, run_day, run_folder, serve
+from exchange.run import RunOptions, run_day, serve
+from exchange.torture.command import DESCRIPTION as TORTURE
+from exchange.torture.command import add_options, run_torture
 
 DESCRIPTION = """\
 A small exchange of real services on the common family: a gateway, a user service, an order service and an inventory
 service, each a process of its own, on one embedded engine file. Without a command it runs a realistic day over HTTP,
 shows what happened, and checks that nothing was lost.
-"""
-
-TORTURE = """\
-The ledger on a very bad day: several processes do business on one engine while answers are lost, doubled and late, the
-engine throttles and conflicts, reads are stale, clocks are wrong by an hour, and processes are killed in the middle. Then
-everything is counted: accounts, journals, orders, streams, and what every caller was told. Ends with 0 only if nothing is
-wrong.
 """
 
 
@@ -35,28 +30,10 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(dest="command", metavar="command")
     serving = commands.add_parser("serve", help="keep the services up and print their URLs, until Ctrl-C")
     add_storage(serving)
-    add_torture(
-        commands.add_parser("torture", help="prove on a very bad day that nothing is lost", description=TORTURE)
-    )
+    torture = commands.add_parser("torture", help="prove on a very bad day that nothing is lost", description=TORTURE)
+    add_options(torture)
     serving.add_argument("--port", type=int, default=0, metavar="N", help="port of the gateway (default: a free one)")
     return made
-
-
-def add_torture(to: argparse.ArgumentParser) -> None:
-    """Add the options of a run on a bad day."""
-    to.add_argument(
-        "--engine",
-        default="embedded",
-        metavar="ENGINE",
-        help="embedded (default), dynoxide (installed under tools/engine), or the URL of a DynamoDB-compatible server",
-    )
-    to.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="decides what is asked, which faults strike, who is killed"
-    )
-    to.add_argument("--seconds", type=int, default=20, metavar="S", help="of business (default 20)")
-    to.add_argument("--processes", type=int, default=3, metavar="N", help="that do business at once (default 3)")
-    to.add_argument("--threads", type=int, default=4, metavar="N", help="in each process (default 4)")
-    to.add_argument("--keep", type=Path, metavar="FOLDER", help="keep data and histories in this new or empty folder")
 
 
 def add_storage(to: argparse.ArgumentParser) -> None:
@@ -106,24 +83,3 @@ def main(argv: list[str] | None = None) -> int:
     except CommonError as error:
         console.print(f"[bold red]exchange:[/] {error}", highlight=False)
         return 1
-
-
-def run_torture(arguments: argparse.Namespace, console: Console) -> int:
-    """Run on a bad day, showing how it goes; 0 if nothing is wrong."""
-    from exchange.torture import report
-    from exchange.torture.run import TortureOptions, torture
-
-    if min(arguments.seconds, arguments.processes, arguments.threads) < 1:
-        parser().error("--seconds, --processes and --threads are at least 1")
-    wanted = TortureOptions(
-        engine=arguments.engine,
-        seed=arguments.seed,
-        seconds=arguments.seconds,
-        processes=arguments.processes,
-        threads=arguments.threads,
-    )
-    require_engine(wanted.engine if "://" in wanted.engine else None)
-    with run_folder(arguments.keep) as folder, report.LiveView(console, wanted.seconds) as view:
-        outcome = torture(wanted, folder, view)
-    report.show(console, outcome)
-    return 1 if outcome.verdict.violations else 0

@@ -57,7 +57,7 @@ def show(console: Console, outcome: Outcome) -> None:
 def figures(outcome: Outcome) -> RenderableType:
     """Show operations, answers and faults."""
     shown = table("", "")
-    shown.show_header = False
+    shown.show_header, shown.columns[0].no_wrap = False, True
     for name, value in rows(outcome).items():
         shown.add_row(Text(name, style="bold"), value)
     return shown

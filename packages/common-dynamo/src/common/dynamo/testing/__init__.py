@@ -3,27 +3,31 @@
 Fixtures: ``engine`` and ``database`` (a fresh table per test), ``faults`` and ``faulty_database``, ``dynoxide`` (a second
 engine over a real socket), ``table_name``, ``unique``, and ``entity_types`` to override. See the guide "Testing".
 
-Nothing else of the family imports this package: it needs pytest, which no distribution depends on.
+Only the fixtures need pytest, and only :func:`check_entity_type` needs hypothesis; no distribution depends on either.
 """
+
+from importlib.util import find_spec
 
 from common.dynamo.testing.contract import BrokenContract, ContractReport, LawReport, check_entity_type, models_of
 from common.dynamo.testing.costs import WrongCost, spend
 from common.dynamo.testing.engines import Choice, EmbeddedEngine, Engine, NetworkEngine, fresh_table_name, network_wire
-from common.dynamo.testing.fixtures import (
-    database,
-    dynoxide,
-    engine,
-    entity_types,
-    faults,
-    faulty_database,
-    pytest_report_header,
-    table_name,
-    unique,
-)
 from common.dynamo.testing.proxy import FaultProxy
 from common.dynamo.testing.server import Dynoxide, EngineFailed, find_dynoxide
 from common.dynamo.wire.faults import CHECKER_RATES, Crash, Fault, FaultPlan, FaultRates
 from common.dynamo.wire.faulty import FaultyWire
+
+if find_spec("pytest") is not None:
+    from common.dynamo.testing.fixtures import (
+        database,
+        dynoxide,
+        engine,
+        entity_types,
+        faults,
+        faulty_database,
+        pytest_report_header,
+        table_name,
+        unique,
+    )
 
 __all__ = [
     "CHECKER_RATES",
