@@ -185,6 +185,16 @@ def test_a_request_id_goes_with_a_rewrite(fleet: Any) -> None:
     assert ["12", "34"] == found.phones == fleet.cards(3).require("1").phones
 
 
+def test_a_transaction_with_a_request_id_is_applied_once(fleet: Any) -> None:
+    """The rewrite is no part of it; the repeat finds the record of the first call."""
+    fleet.cards(1).create(ADA_1)
+    for _ in range(2):
+        with fleet.releases[2].transaction(request_id="r-1") as tx:
+            tx.update(fleet.cards(3), "1", call)
+
+    assert ["12", "34"] == fleet.cards(3).require("1").phones
+
+
 def test_a_stale_writer_loses_without_a_rewrite(fleet: Any) -> None:
     """In whatever form the item is."""
     fleet.tasks(1).create(Task1(project="p", number=1, text="write"))
@@ -389,13 +399,24 @@ def test_locks_move_with_a_step_that_changes_a_unique_field(database: Database) 
 
     assert "b@x" == members.update("1", lambda change, it: change.set(it.email, "b@x")).email
     members.create(Member(id="2", email="ada@x"))
-    database.dao(old).create(Member(id="3", email="Ada@x"))
     with pytest.raises(UniqueViolation):
-        members.create(Member(id="4", email="b@x"))
+        members.create(Member(id="3", email="b@x"))
+
+
+def test_a_delete_gives_back_the_lock_that_a_step_has_changed(database: Database) -> None:
+    """Neither the old value's nor the new one's is left."""
+    old, new = _member(1), _member(2, lower)
+    database.dao(old).create(Member(id="1", email="Ada@x"))
+    newer = Database(database.wire, table=database.table_of(old), entity_types=(new,))
+
+    newer.dao(new).delete("1")
+
+    assert database.dao(old).create(Member(id="2", email="Ada@x"))
+    assert newer.dao(new).create(Member(id="3", email="ada@x"))
 
 
 def test_a_step_that_makes_a_value_twice_is_a_violation(database: Database) -> None:
-    """Nothing is written; the items can still be read, and told apart by whoever repairs them."""
+    """Nothing is written, and the items can still be read; a rewrite with other content repairs one of them."""
     old, new = _member(1), _member(2, lower)
     database.dao(old).create(Member(id="1", email="Ada@x"))
     database.dao(old).create(Member(id="2", email="ada@x"))
@@ -407,6 +428,12 @@ def test_a_step_that_makes_a_value_twice_is_a_violation(database: Database) -> N
 
     assert "email" == caught.value.field
     assert ["ada@x", "ada@x"] == [members.require(each).email for each in ("1", "2")]
+
+    item = database.execute(members.plan.get("1"), RAW).body["Item"]
+    members.batch_write([members.plan.rewrite(item, content=Member(id="1", email="b@x"))])
+    assert ["b@x", "ada@x"] == [members.require(each).email for each in ("1", "2")]
+    with pytest.raises(UniqueViolation):
+        members.create(Member(id="3", email="b@x"))
 
 
 def test_steps_that_leave_unique_fields_alone_touch_no_lock(fleet: Any) -> None:

@@ -53,6 +53,8 @@ def test_every_read_gives_the_new_form_and_leaves_the_item_alone(fleet: Any) -> 
         assert [ADA_3] == list(cards.query(id="1"))
         assert [ADA_3] == cards.query(id="1").page(1).items
         assert [ADA_3] == list(cards.scan(name="cards"))
+        assert (ADA_3,) == fleet.releases[2].read((cards, "1"))
+        assert [ADA_3] == fleet.releases[2].collection({"id": "1"}, [CARD_3]).all().of(CARD_3)
         assert ADA_3 == CARD_3.decode(stored)
         assert "Ada" == title.decode(stored)
     assert stored == fleet.item(cards, "1")

@@ -89,7 +89,7 @@ def rewrite_id(write_id: str, item: Item) -> str:
 
     It is not the write's own, since finding that one in the item means that the write itself was applied.
     """
-    found = "".join(next(iter(item.get(name, {"": ""}).values())) for name in (PARTITION, SORT, WRITE_ID))
+    found = [item.get(name) for name in (PARTITION, SORT, WRITE_ID)]
     return sha256(f"rewrite\0{write_id}\0{found}".encode()).hexdigest()[:26]
 
 
