@@ -130,9 +130,11 @@ def _reads(entity: EntityType[Any]) -> Iterator[AccessPattern]:
 
 
 def _query(entity: EntityType[Any], index: Index | None, *, note: str, case: str = "") -> AccessPattern:
-    trips = queries(entity, index)
-    note = note if len(trips) == 1 else f"each shard {note}"
-    return AccessPattern.of(f"{entity.model.__name__}.query", *trips, case=case, rcu=0.5 * len(trips), note=note)
+    trips, name = queries(entity, index), f"{entity.model.__name__}.query"
+    if len(trips) == 1:
+        return AccessPattern.of(name, *trips, case=case, rcu=0.5, note=note)
+    # A shard that runs dry is asked again; without a filter that is seldom more than one of them.
+    return AccessPattern.of(name, *trips, also=trips, case=case, rcu=0.5 * len(trips), note=f"each shard {note}")
 
 
 def _writes(entity: EntityType[Any]) -> Iterator[AccessPattern]:
