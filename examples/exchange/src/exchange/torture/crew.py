@@ -65,6 +65,9 @@ class Crew:
         """
         for process in range(self.setting.processes):
             self._start(process)
+        while len(self.progress.lives) < self.setting.processes:  # the time of a bad day begins when all are at work
+            self._require_alive()
+            time.sleep(0.05)
         started = time.monotonic()
         next_kill = self._chance.uniform(*_KILL_EVERY)
         while (elapsed := time.monotonic() - started) < self.setting.seconds:
