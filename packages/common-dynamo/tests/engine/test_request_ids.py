@@ -253,6 +253,15 @@ def test_a_lost_answer_is_settled_by_the_record_alone(forgetful: Database, fault
     assert count(forgetful, "r-1").replayed
 
 
+def test_a_call_whose_answer_was_lost_is_no_repeat_of_itself(forgetful: Database, faults: FaultPlan) -> None:
+    """Even where the record is all that was written: it carries the id of the write."""
+    faults.script(Fault.DROP_AFTER)
+    with forgetful.transaction(request_id="r-1", input="ask") as tx:
+        tx.result = "no"
+
+    assert (False, "no") == (tx.replayed, tx.result)
+
+
 def test_a_copy_that_lands_after_the_caller_gave_up_changes_nothing_twice(
     forgetful: Database, faults: FaultPlan
 ) -> None:

@@ -62,6 +62,31 @@ def test_a_pass_publishes_one_batch_of_each_aggregate(db: Database) -> None:
     assert [1, 2, 3, 4, 5] == box.numbers("a", repeats=True)
 
 
+def test_the_largest_batch_fits_into_one_acknowledgement(db: Database) -> None:
+    """A hundred events, taken away by their ids and places; the rest stays, and so does the count of their bytes."""
+    with db.transaction() as tx:
+        for number in range(250):
+            tx.emit(Told(about="a", number=number))
+    box = Postbox()
+    relay = OutboxRelay(db, box, batch=100)
+
+    assert [100, 100, 50, 0] == [relay.run_once().published for _ in range(4)]
+    assert list(range(250)) == box.numbers("a", repeats=True)
+
+
+def test_the_room_of_what_was_published_is_given_back(db: Database) -> None:
+    """Byte by byte, while the aggregate never comes to rest."""
+    box = Postbox()
+    relay = OutboxRelay(db, box, batch=1)
+    for number in range(12):
+        with db.transaction() as tx:
+            tx.emit(Told(about="a", number=number, text="x" * 100_000))
+        if number:
+            assert 1 == relay.run_once().published
+
+    assert list(range(11)) == box.numbers("a", repeats=True)
+
+
 def test_what_is_emitted_while_a_batch_is_published_stays(db: Database) -> None:
     """An acknowledgement takes away what was published, and not a list that has grown since."""
     tell(db, "a", 1)

@@ -13,7 +13,7 @@ What is guaranteed, whatever crashes, whatever the clocks say and however many r
 What is not guaranteed is that an event comes once: a relay that dies, loses its acknowledgement or is overtaken while it
 publishes leaves repeats, which may come late. Claims keep relays out of each other's way. A claim ends by a time that its
 owner has stored, so it may end too early or too late where clocks differ; then there are more repeats, or a pause, and
-nothing worse: an acknowledgement does not ask for the claim but for the event that is first in line, by its id.
+nothing worse: an acknowledgement does not ask for the claim but for the very events that it takes away, by their ids.
 """
 
 import logging
@@ -72,7 +72,6 @@ _CLAIM: Final = Pattern("OutboxRelay.claim", "UpdateItem")
 _ACKNOWLEDGE: Final = Pattern("OutboxRelay.acknowledge", "DeleteItem")
 
 _OWNER, _UNTIL = Path(("_c",)), Path(("_u",))
-_HEAD: Final = Path(("_e", 0, "i"))
 _LISTED: Final = (PARTITION_PATH, Path((SORT,)), _OWNER, _UNTIL)
 
 _FIRST_PAUSE: Final = 0.1
@@ -312,21 +311,21 @@ class OutboxRelay:
     def _acknowledge(self, item: Item, events: Sequence[EmittedEvent], published: int, *, release: bool) -> None:
         """Take the first *published* events away; where others were faster, they are gone already."""
         key = {PARTITION: item[PARTITION], SORT: item[SORT]}
-        is_first = Compare("=", _HEAD, Constant({"S": events[0].id}))
+        are_first = _are_first(events[:published])
         if published == len(events):
             is_all = Compare("=", Size(EVENTS), Constant({"N": str(published)}))
-            if self._is_done(DeleteItem(table=self._table, key=key, condition=And((is_first, is_all)))):
+            if self._is_done(DeleteItem(table=self._table, key=key, condition=And((are_first, is_all)))):
                 return
-        self._is_done(self._removal(key, item, published, is_first, release=release))
+        self._is_done(self._removal(key, item, published, are_first, release=release))
 
-    def _removal(self, key: ItemKey, item: Item, published: int, is_first: Condition, *, release: bool) -> UpdateItem:
+    def _removal(self, key: ItemKey, item: Item, published: int, are_first: Condition, *, release: bool) -> UpdateItem:
         size = sum(map(stored_size, item["_e"]["L"][:published]))
         # The highest first: some engines count anew after each removal.
         removed = tuple(Path(("_e", position)) for position in reversed(range(published)))
         update = Update(
             remove=(*removed, *((_OWNER, _UNTIL) if release else ())), add=((BYTES, Constant({"N": str(-size)})),)
         )
-        return UpdateItem(table=self._table, key=key, update=update, condition=is_first)
+        return UpdateItem(table=self._table, key=key, update=update, condition=are_first)
 
     def _is_done(self, request: Request) -> bool:
         try:
@@ -334,3 +333,11 @@ class OutboxRelay:
         except ConditionFailed:
             return False
         return True
+
+
+def _are_first(events: Sequence[EmittedEvent]) -> Condition:
+    """Return the condition that *events* are the first ones that wait. Each is asked for: a list that was emptied and
+    filled again may begin alike, where a commit was repeated by a late copy.
+    """
+    ids = (Compare("=", Path(("_e", place, "i")), Constant({"S": event.id})) for place, event in enumerate(events))
+    return And(tuple(ids))
