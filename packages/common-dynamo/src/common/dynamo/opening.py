@@ -83,6 +83,10 @@ def choose_wire(
         return wire
     if wire not in ("auto", "boto"):
         raise ConfigurationError("There is no such wire: give 'auto', 'boto', or a Wire object as wire=.")
+    if client is not None and not hasattr(client, "meta"):
+        raise ConfigurationError(f"client must be a boto3 client of DynamoDB, not {type(client).__name__}.")
+    if session is not None and not callable(getattr(session, "client", None)):
+        raise ConfigurationError(f"session must be a boto3 session, not {type(session).__name__}.")
     # Importing boto3 takes longer than everything else here, and an embedded database never needs it.
     from common.dynamo.wire.boto import BotoWire
 

@@ -70,8 +70,8 @@ OPTIONS: Mapping[str, Any] = {
 TEXTS = wrong_values(ConfigurationError, an_int=7, bytes_=b"x", a_list=[CANARY])
 ROWS: Rows = {
     "connect": {
-        "session": ANYTHING,  # any object with boto3's methods will do
-        "client": ANYTHING,
+        "session": OBJECT[1:],
+        "client": OBJECT[1:],
         "endpoint_url": TEXTS,
         "region": TEXTS,
         "wire": OBJECT,
