@@ -219,6 +219,14 @@ def test_a_schema_that_is_none_is_an_invalid_item(stamp: AttributeValue) -> None
     assert "_s" == caught.value.field
 
 
+def test_an_older_item_of_another_shape_is_an_invalid_item() -> None:
+    """It was made by hand, since no engine gives one."""
+    item = {**CARD_3.encode(ADA_3), "_s": {"N": "1"}, "name": "Ada"}
+
+    with pytest.raises(InvalidItem, match="no attribute value"):
+        CARD_3.decode(item)  # type: ignore[arg-type]  # that is what is tried
+
+
 # Declarations
 
 

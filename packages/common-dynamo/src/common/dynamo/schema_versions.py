@@ -16,7 +16,6 @@ through the upcast steps in between, one after the other; the stored item change
 
 import re
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -83,12 +82,14 @@ class SchemaVersions:
         if schema >= self.own:
             return item
         kept = {name: item[name] for name in _KEPT if name in item}
-        form: dict[str, AttributeValue] = deepcopy(dict(item))
+        try:
+            form = {name: _copied(value) for name, value in item.items()}
+        except (AttributeError, TypeError, ValueError):
+            raise self._invalid(item, "it holds what is no attribute value", "Repair the item.") from None
         for step in range(schema, self.own):
-            form = {**self._stepped(step, form, item), SCHEMA: {"N": str(step + 1)}}
-            for name in _KEPT:
-                form.pop(name, None)
-            form = {**kept, **form}
+            made = self._stepped(step, form, item)
+            form = {**kept, **{name: value for name, value in made.items() if name not in _KEPT}}
+            form[SCHEMA] = {"N": str(step + 1)}
         if self.version is not None:
             form.setdefault(self.version, {"N": "1"})
         return form
@@ -122,7 +123,17 @@ class SchemaVersions:
         )
 
 
-# Shapes of attribute values -------------------------------------------------------------------------------------------
+# Attribute values -----------------------------------------------------------------------------------------------------
+
+
+def _copied(value: AttributeValue) -> AttributeValue:
+    """Return a copy that shares nothing which can be changed; several times faster than ``copy.deepcopy``."""
+    ((tag, content),) = value.items()
+    if tag == "M":
+        return {tag: {name: _copied(member) for name, member in content.items()}}
+    if tag == "L":
+        return {tag: [_copied(member) for member in content]}
+    return {tag: list(content) if tag in ("SS", "NS", "BS") else content}
 
 
 def _is_attribute_value(value: object) -> bool:
