@@ -9,6 +9,7 @@ DOORS = ["common.dynamo"]
 PUBLIC_MODULES = [
     "access",
     "aws",
+    "budgets",
     "backfill",
     "entity_access",
     "exceptions",

@@ -5,7 +5,8 @@ What is here is for services and their DAOs. Other public names are in :mod:`com
 (what came of a batch of records), :mod:`common.dynamo.wire`, :mod:`common.dynamo.hookspecs` and
 :mod:`common.dynamo.interceptors` (for plugins), and :mod:`common.dynamo.testing`.
 For whoever runs a service there are :mod:`common.dynamo.access`, :mod:`common.dynamo.entity_access`,
-:mod:`common.dynamo.own_items_access` and :mod:`common.dynamo.iam` (costs and permissions), :mod:`common.dynamo.table_drift` and
+:mod:`common.dynamo.own_items_access` and :mod:`common.dynamo.iam` (costs and permissions),
+:mod:`common.dynamo.budgets` (what a call may cost), :mod:`common.dynamo.table_drift` and
 :mod:`common.dynamo.table_templates`, and :mod:`common.dynamo.aws` (sessions of a role).
 Walks through whole tables are in :mod:`common.dynamo.scans` and :mod:`common.dynamo.backfill`.
 """

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from fnmatch import fnmatchcase
+from threading import Lock
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from common.dynamo.budgets import Budget, BudgetMode, Overrun, Spending, check_mode, is_write
@@ -38,16 +39,27 @@ _UNSENT: Final = Spending()
 class Purse:
     """What one budget has paid for: one call of an access pattern, or all calls of a block. Thread-safe."""
 
-    __slots__ = ("_lock", "_refused", "_told", "budget", "is_strict", "outer", "spent")
+    __slots__ = ("_lock", "_over", "_refused", "_told", "budget", "is_strict", "outer", "spent")
 
-    def __init__(self, budget: Budget, mode: BudgetMode, outer: "Purse | None" = None) -> None:
+    def __init__(
+        self, budget: Budget, mode: BudgetMode, *, outer: "Purse | None" = None, outlives_forks: bool = False
+    ) -> None:
+        """Pay from *budget*.
+
+        Args:
+            budget: The limits.
+            mode: What they mean where *budget* does not say.
+            outer: The purse of the enclosing block.
+            outlives_forks: Whether a child process may go on with it.
+        """
         self.budget = budget
         self.spent = Spending()
         """So far, by all calls that have begun: one on its way counts with what it costs at least."""
         self.is_strict = (budget.mode or mode) == "raise"
         self.outer = outer
         """The purse of the enclosing block."""
-        self._lock = ForkSafeLock()
+        self._lock = ForkSafeLock() if outlives_forks else Lock()
+        self._over: tuple[Overrun, ...] = ()
         self._refused: tuple[Overrun, ...] = ()
         self._told: frozenset[str] = frozenset()
 
@@ -62,7 +74,7 @@ class Purse:
             anyway: Whether the call is sent in any case.
         """
         with self._lock:
-            wanted = self.spent + planned
+            wanted = self.spent.plus(planned)
             if self.is_strict and not anyway:
                 self._refused = self.budget.overruns(wanted)
                 if self._refused:
@@ -73,15 +85,19 @@ class Purse:
     def settle(self, planned: Spending, spent: Spending) -> tuple[Overrun, ...]:
         """Put *spent* in the place of *planned*; return what that goes over."""
         with self._lock:
-            self.spent += spent - planned
-            return self.budget.overruns(self.spent)
+            self.spent = self.spent.minus(planned).plus(spent)
+            self._over = self.budget.overruns(self.spent)
+            return self._over
 
     def news(self) -> tuple[Overrun, ...]:
         """Return what the budget was too small for and has not been told yet."""
+        if not self._over and not self._refused:
+            return ()
         with self._lock:
-            over = self._refused or self.budget.overruns(self.spent)
-            news = tuple(overrun for overrun in over if overrun.dimension not in self._told)
-            self._told |= {overrun.dimension for overrun in news}
+            over = {each.dimension: each for each in (*self._over, *self._refused)}
+            news = tuple(each for dimension, each in over.items() if dimension not in self._told)
+            self._told |= over.keys()
+            self._refused = ()
             return news
 
 
@@ -125,7 +141,7 @@ def budget(
     limits = Budget(
         rcu=rcu, wcu=wcu, indexes=indexes, trips=trips, pages=pages, scanned_per_item=scanned_per_item, mode=mode
     )
-    purse = Purse(limits, mode, REQUEST_PURSE.get())
+    purse = Purse(limits, mode, outer=REQUEST_PURSE.get(), outlives_forks=True)
     token = REQUEST_PURSE.set(purse)
     try:
         yield purse
@@ -244,7 +260,7 @@ class Watch:
         if planned is None:
             return _UNSENT
         if self._repeats:
-            self._repeats, planned = False, planned - Spending(trips=1, pages=planned.pages)
+            self._repeats, planned = False, planned._replace(trips=0, pages=0)
         for position, (scope, purse) in enumerate(self._purses):
             over = purse.take(planned, anyway=self._has_written)
             if over:
@@ -268,7 +284,8 @@ class Watch:
         if planned is _UNSENT:
             return
         spent = Spending.of(request, result.body, result.cost)
-        spent -= Spending(trips=spent.trips - planned.trips, pages=spent.pages - planned.pages)
+        if spent.trips != planned.trips:
+            spent = spent._replace(trips=planned.trips, pages=planned.pages)
         over = [(scope, purse, purse.settle(planned, spent)) for scope, purse in self._purses]
         if self._has_written:
             return

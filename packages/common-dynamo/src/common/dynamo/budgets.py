@@ -12,8 +12,9 @@ Budget(rcu=50, pages=2)
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Final, Literal, TypeAlias, get_args
+from dataclasses import dataclass, field
+from operator import add, sub
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from common.dynamo.cost import Cost
 from common.dynamo.requests import (
@@ -34,6 +35,7 @@ BudgetMode: TypeAlias = Literal["warn", "raise"]
 """What happens where a budget does not suffice: it is told, or a call that can be stopped is stopped as well."""
 
 _WRITES: Final = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"})
+_RANGES: Final = (Query, Scan)
 _READS: Final = frozenset({"GetItem", "BatchGetItem", "TransactGetItems", "Query", "Scan"})
 
 _WORDS: Final[Mapping[str, str]] = {
@@ -51,8 +53,7 @@ def is_write(request: Request) -> bool:
     return request.operation in _WRITES
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spending:
+class Spending(NamedTuple):
     """What calls have used up."""
 
     rcu: float = 0.0
@@ -70,11 +71,13 @@ class Spending:
     returned: int = 0
     """Items that passed their filters."""
 
-    def __add__(self, other: "Spending") -> "Spending":
-        return Spending(**{name: getattr(self, name) + getattr(other, name) for name in _AMOUNTS})
+    def plus(self, other: "Spending") -> "Spending":
+        """Return both together."""
+        return Spending._make(map(add, self, other))
 
-    def __sub__(self, other: "Spending") -> "Spending":
-        return Spending(**{name: getattr(self, name) - getattr(other, name) for name in _AMOUNTS})
+    def minus(self, other: "Spending") -> "Spending":
+        """Return this without *other*."""
+        return Spending._make(map(sub, self, other))
 
     @property
     def scanned_per_item(self) -> float:
@@ -91,13 +94,13 @@ class Spending:
             return cls(wcu=_least_write(request), trips=1)
         if request.operation not in _READS:
             return None
-        return cls(rcu=_least_read(request), trips=1, pages=int(isinstance(request, Query | Scan)))
+        return cls(rcu=_least_read(request), trips=1, pages=int(isinstance(request, _RANGES)))
 
     @classmethod
     def of(cls, request: Request, body: Mapping[str, Any], cost: Cost) -> "Spending":
         """Return what *request* has used up by its answer."""
         written_on_indexes = sum(cost.indexes.values()) if cost.wcu else 0.0
-        is_range = isinstance(request, Query | Scan)
+        is_range = isinstance(request, _RANGES)
         return cls(
             rcu=cost.rcu,
             wcu=cost.wcu - written_on_indexes,
@@ -107,9 +110,6 @@ class Spending:
             scanned=body.get("ScannedCount", 0) if is_range else 0,
             returned=body.get("Count", 0) if is_range else 0,
         )
-
-
-_AMOUNTS: Final = tuple(each.name for each in fields(Spending))
 
 
 def _least_write(request: Request) -> float:
@@ -122,7 +122,7 @@ def _least_read(request: Request) -> float:
     if isinstance(request, TransactGetItems):
         return 2.0 * len(request.parts)
     number = sum(map(len, request.keys.values())) if isinstance(request, BatchGetItem) else 1
-    consistent = isinstance(request, GetItem | BatchGetItem) and request.consistent
+    consistent = isinstance(request, (GetItem, BatchGetItem)) and request.consistent
     return number * (1.0 if consistent else 0.5)
 
 
@@ -161,6 +161,7 @@ class Budget:
     """Items examined per item returned, over all pages; all that were examined where nothing was returned."""
     mode: BudgetMode | None = None
     """``warn`` or ``raise``; ``None`` for what the database says."""
+    _limits: tuple[tuple[str, float], ...] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in _WORDS:
@@ -173,10 +174,11 @@ class Budget:
                 )
         if self.mode is not None:
             check_mode(self.mode)
+        given = ((name, getattr(self, name)) for name in _WORDS)
+        object.__setattr__(self, "_limits", tuple((name, limit) for name, limit in given if limit is not None))
 
     def __repr__(self) -> str:
-        given = {name: getattr(self, name) for name in _WORDS if getattr(self, name) is not None}
-        told = [f"{name}={limit!r}" for name, limit in given.items()]
+        told = [f"{name}={limit!r}" for name, limit in self._limits]
         return f"Budget({', '.join(told + ([f'mode={self.mode!r}'] if self.mode else []))})"
 
     def admits(self, cost: Cost) -> bool:
@@ -187,14 +189,8 @@ class Budget:
 
     def overruns(self, spending: Spending) -> tuple[Overrun, ...]:
         """Return the limits that *spending* is over; none where it stays within the budget."""
-        found = []
-        for name in _WORDS:
-            limit = getattr(self, name)
-            if limit is not None:
-                spent = getattr(spending, name)
-                if spent > limit:
-                    found.append(Overrun(name, spent, limit))
-        return tuple(found)
+        spent = ((name, getattr(spending, name), limit) for name, limit in self._limits)
+        return tuple(Overrun(name, amount, limit) for name, amount, limit in spent if amount > limit)
 
 
 def check_mode(mode: str) -> None:

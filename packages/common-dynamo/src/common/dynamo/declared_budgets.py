@@ -2,7 +2,7 @@
 
 >>> from common.dynamo.dao.ledger_types import LEDGER_ENTITY_TYPES
 >>> declared_budget("BalanceDAO.withdraw", LEDGER_ENTITY_TYPES)
-Budget(rcu=1.0, wcu=4, indexes=0.0, trips=3)
+Budget(rcu=1.0, wcu=4, indexes=0.0, trips=2)
 """
 
 from collections.abc import Iterable, Iterator
