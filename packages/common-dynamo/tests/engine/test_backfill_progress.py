@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from common.dynamo import Database
+from common.dynamo import Database, EntityType, Index, Key, Unique
 from common.dynamo.backfill import (
     Backfill,
     BackfillCounts,
@@ -17,8 +17,9 @@ from common.dynamo.backfill import (
     BackfillState,
     Watching,
 )
-from common.dynamo.backfill_progress import LEASE, progress_key
+from common.dynamo.backfill_progress import LEASE, form_of, progress_key
 from common.dynamo.exceptions import InvalidItem, Unavailable
+from common.dynamo.multi_attribute_keys import MultiKey
 from common.dynamo.requests import PutItem
 from common.dynamo.testing import Engine, Fault, FaultPlan, FaultRates, NetworkEngine, network_wire, spend
 from common.dynamo.testing.generations import CARD_1, CARD_3, TASK_1, TASK_3, Card1, Card3, Task1, Task3
@@ -270,6 +271,20 @@ def test_progress_that_cannot_be_read_is_told_and_can_be_replaced(fleet: Any, ca
     assert cards == backfill(fleet).run(restart=True).counts.rewritten
 
 
+def test_a_form_is_schema_and_indexes() -> None:
+    """Whatever kinds of keys they have; nothing else of a declaration counts."""
+    by_title, by_fields = Index("GSI1", Key("T#{title}", "{id}")), Index("GSI1", MultiKey("title", "id"))
+
+    def form(**options: Any) -> str:
+        return form_of(EntityType(Card3, "card", key=CARD_3.key, **options))
+
+    steps = {1: lambda item: item}
+    forms = [form(), form(schema=2, upcast=steps), form(indexes=[by_title]), form(indexes=[by_fields])]
+    assert 4 == len(set(forms))
+    assert forms[0] == form(unique=[Unique("title")])
+    assert forms[1] == form(schema=2, upcast={1: lambda item: {**item}})
+
+
 def test_progress_is_an_item_that_says_all_of_it() -> None:
     """Written and read, it is the same."""
     begun = BackfillProgress.begun("cards-3", CARD_3, 100, runner="r", now=5.0)
@@ -290,7 +305,7 @@ def test_progress_is_no_item_of_any_type(fleet: Any, cards: int) -> None:
 
 RUNNER = """
 import sys
-from common.dynamo import Database
+from common.dynamo import Database, EntityType, Index, Key, Unique
 from common.dynamo.backfill import Backfill, Watching
 from common.dynamo.testing import network_wire
 from common.dynamo.testing.generations import TASK_3

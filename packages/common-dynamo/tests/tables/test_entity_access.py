@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from common.dynamo import DAO, Database, EntityType, Index, Key, Unique
 from common.dynamo.access import AccessPattern, select
+from common.dynamo.backfill import Backfill
 from common.dynamo.entity_access import METHODS, patterns_of, uses
 from common.dynamo.iam import Arns, iam_policy
 from common.dynamo.testing import Engine, spend
@@ -289,3 +290,49 @@ def test_only_a_policy_that_names_scan_allows_one(engine: Engine, table_name: st
     assert ["dynamodb:Scan"] == scans["Action"]
     assert "Condition" not in scans
     assert not named_guard.allows(Demand("dynamodb:Scan", "another-table"))
+
+
+def test_every_call_of_a_backfill_is_allowed_by_its_policy(engine: Engine, table_name: str) -> None:
+    """The walk, rewrites with and without locks, reads after lost races, and the progress; nothing of another type."""
+    guard = PolicyGuard(iam_policy(uses(TICKET, "backfill"), ARNS, table_of=lambda entity: table_name), ARNS)
+    guarded_sees: list[str] = []
+
+    class Rival:
+        """Is faster, once."""
+
+        def on_request(self, call: Any, /) -> None:
+            """Change the item before its rewrite."""
+            guarded_sees.append(f"{call.pattern} {call.request.operation}")
+            if guarded_sees.count("Ticket.backfill UpdateItem") == 1 and call.request.operation == "UpdateItem":
+                rivals.update("1", lambda change, it: change.set(it.note, "faster"))
+
+        def on_result(self, call: Any, result: Any, /) -> None:
+            """Do nothing."""
+
+        def on_error(self, call: Any, error: BaseException, /) -> None:
+            """Do nothing."""
+
+    def change(ticket: Ticket) -> Ticket | None:
+        if ticket.id == "1":
+            return None if ticket.holder == "ada" else ticket.model_copy(update={"holder": "ada"})
+        return None if ticket.code == "new" else ticket.model_copy(update={"code": "new"})
+
+    with engine.open(table=table_name, entity_types=[TICKET]) as db:
+        rivals = db.dao(TICKET)
+        rivals.create(Ticket(id="1", seat="s1"))
+        rivals.create(Ticket(id="2", seat="s2", code="old"))
+        guarded = Database(db.wire, table=table_name, entity_types=[TICKET], interceptors=[guard, Rival()])
+        result = Backfill(guarded, TICKET, name="tickets", change=change).run()
+
+    assert (2, 1) == (result.counts.rewritten, result.counts.lost_races)
+    assert [] == guard.denied
+    assert {
+        "Ticket.scan.tickets Scan",
+        "Ticket.backfill UpdateItem",
+        "Ticket.backfill TransactWriteItems",
+        "Ticket.backfill GetItem",
+        "Backfill.progress GetItem",
+        "Backfill.progress PutItem",
+    } == set(guarded_sees)
+    assert not guard.allows(Demand("dynamodb:PutItem", table_name, None, ("TICKET#1",)))
+    assert not guard.allows(Demand("dynamodb:GetItem", table_name, None, ("NOTE#1",)))

@@ -220,7 +220,7 @@ def progress_key(name: str) -> ItemKey:
 
 def form_of(entity: EntityType[Any]) -> str:
     """Return what a backfill brings items of *entity* to: schema and index templates, as a hash of 16 characters."""
-    indexes = [(index.name, index.key.text) for index in entity.indexes]
+    indexes = [(index.name, index.key.partition_text, index.key.sort_text) for index in entity.indexes]
     return sha256(repr((entity.schema, indexes)).encode()).hexdigest()[:16]
 
 
