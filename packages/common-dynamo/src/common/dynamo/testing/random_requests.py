@@ -50,7 +50,7 @@ from common.dynamo.requests import (
 )
 from common.dynamo.testing.values import N, S, const, key
 
-__all__ = ["TABLE", "fitted", "puts", "queries", "renamed", "requests", "scans"]
+__all__ = ["TABLE", "fitted", "gets", "puts", "queries", "renamed", "requests", "scans", "transactional_reads"]
 
 TABLE: Final = "table"
 """Stands for the table's name, which is fresh for each run."""
