@@ -1,5 +1,6 @@
 """Sessions of assumed roles (D48), at an STS and a DynamoDB over real sockets."""
 
+import inspect
 import logging
 import threading
 from collections.abc import Callable
@@ -12,7 +13,9 @@ import pytest
 from common.dynamo import Database
 from common.dynamo.aws import assume_role
 from common.dynamo.exceptions import Unavailable
+from common.dynamo.testing.canaries import CANARY
 from common.dynamo.testing.examples import NOTE
+from common.dynamo.testing.wrong_arguments import CALLBACK, DEADLINE, OBJECT, Case, Kind, assert_refused, wrong_values
 from common.exceptions import CommonError, ConfigurationError
 
 ROLE = "arn:aws:iam::123456789012:role/orders"
@@ -287,6 +290,27 @@ def test_malformed_arguments_are_refused_at_once(
     """Before anything is sent."""
     with pytest.raises(ConfigurationError, match=told):
         assume(role, **options)
+    assert [] == cloud.asked
+
+
+WRONG: dict[str, Kind] = {
+    "role": wrong_values(ConfigurationError, None_=None, an_int=7, bytes_=b"arn", empty="", a_text=CANARY),
+    "external_id": wrong_values(ConfigurationError, an_int=7, empty="", a_blank=f"{CANARY} x", a_list=[CANARY]),
+    "session_name": wrong_values(ConfigurationError, None_=None, an_int=7, too_long=CANARY * 4, bytes_=b"name"),
+    "region": wrong_values(ConfigurationError, an_int=7, empty="", a_blank=f"{CANARY} x", a_list=[CANARY]),
+    "duration": wrong_values(ConfigurationError, None_=None, a_bool=True, a_float=900.0, a_text="900", zero=0),
+    "session": OBJECT[1:],
+    "endpoint_url": wrong_values(ConfigurationError, an_int=7, empty="", no_url=CANARY, a_list=[CANARY]),
+    "refresh_ahead": (*DEADLINE, *wrong_values(ConfigurationError, zero=0, below_zero=-1, all_of_it=3600)),
+    "clock": (*wrong_values(ConfigurationError, None_=None), *CALLBACK),
+}
+
+
+@pytest.mark.parametrize("parameter", WRONG)
+def test_no_session_is_made_of_what_cannot_be_meant(cloud: Cloud, assume: Assume, parameter: str) -> None:
+    """Every parameter, by its name, before anything is sent; and all of them are in the table."""
+    assert WRONG.keys() == inspect.signature(assume_role).parameters.keys()
+    assert_refused(Case("assume_role", parameter, WRONG[parameter]), lambda wrong: assume(**{parameter: wrong}))
     assert [] == cloud.asked
 
 

@@ -27,6 +27,7 @@ from botocore.credentials import CredentialProvider, CredentialResolver, Refresh
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 from botocore.session import Session
 
+from common.dynamo.arguments import require_callback, require_seconds
 from common.dynamo.exceptions import Unavailable
 from common.exceptions import CommonError, ConfigurationError
 
@@ -37,6 +38,8 @@ _log: Final = logging.getLogger("common.dynamo.aws")
 _ROLE: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}")
 _SESSION_NAME: Final = re.compile(r"[\w+=,.@-]{2,64}")
 _EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}")
+_REGION: Final = re.compile(r"[a-z0-9-]{2,63}")
+_ENDPOINT: Final = re.compile(r"https?://[^\s/?#]+/?")
 _SHORTEST, _LONGEST = 900, 43_200
 """Seconds that STS lets a role session last (STS API Reference, AssumeRole, DurationSeconds)."""
 _AHEAD: Final = 300.0
@@ -93,6 +96,10 @@ def assume_role(
         ConfigurationError: An argument is malformed, or no region is known. Nothing was sent.
     """
     _check(role, external_id, session_name, duration)
+    _check_place(region, session, endpoint_url)
+    require_callback("clock", clock, "() -> float")
+    if refresh_ahead is not None and not 0 < require_seconds("refresh_ahead", refresh_ahead) < duration:
+        raise ConfigurationError("refresh_ahead must be above zero seconds, and below duration.")
     source = boto3.Session() if session is None else session
     where = region or source.region_name
     if where is None:
@@ -114,17 +121,28 @@ def assume_role(
     return _session(renewal.credentials(ahead), profile=source.profile_name, region=where)
 
 
-def _check(role: str, external_id: str | None, session_name: str, duration: int) -> None:
-    if not _ROLE.fullmatch(role):
-        raise ConfigurationError(f"{role!r} is no ARN of a role; it looks like arn:aws:iam::123456789012:role/name.")
-    if not _SESSION_NAME.fullmatch(session_name):
-        raise ConfigurationError("A session name has 2 to 64 letters, digits or characters of _+=,.@-")
-    if external_id is not None and not _EXTERNAL_ID.fullmatch(external_id):
-        raise ConfigurationError("An external id has 2 to 1224 letters, digits or characters of _+=,.@:/-")
-    if not _SHORTEST <= duration <= _LONGEST:
+def _check(role: object, external_id: object, session_name: object, duration: object) -> None:
+    if not (isinstance(role, str) and _ROLE.fullmatch(role)):
+        raise ConfigurationError("role is no ARN of a role; it looks like arn:aws:iam::123456789012:role/name.")
+    if not (isinstance(session_name, str) and _SESSION_NAME.fullmatch(session_name)):
         raise ConfigurationError(
-            f"duration is {duration}; STS gives credentials for {_SHORTEST} to {_LONGEST} seconds."
+            "session_name must be a session name: 2 to 64 letters, digits or characters of _+=,.@-"
         )
+    if external_id is not None and not (isinstance(external_id, str) and _EXTERNAL_ID.fullmatch(external_id)):
+        raise ConfigurationError(
+            "external_id must be an external id: 2 to 1224 letters, digits or characters of _+=,.@:/-"
+        )
+    if not isinstance(duration, int) or isinstance(duration, bool) or not _SHORTEST <= duration <= _LONGEST:
+        raise ConfigurationError(f"duration must be a number of seconds that STS gives: {_SHORTEST} to {_LONGEST}.")
+
+
+def _check_place(region: object, session: object, endpoint_url: object) -> None:
+    if region is not None and not (isinstance(region, str) and _REGION.fullmatch(region)):
+        raise ConfigurationError("region must be the name of an AWS region, such as eu-central-1.")
+    if endpoint_url is not None and not (isinstance(endpoint_url, str) and _ENDPOINT.fullmatch(endpoint_url)):
+        raise ConfigurationError("endpoint_url must be a URL, such as https://sts.eu-central-1.amazonaws.com.")
+    if session is not None and not callable(getattr(session, "client", None)):
+        raise ConfigurationError(f"session must be a boto3 session, not {type(session).__name__}.")
 
 
 class _RoleProvider(CredentialProvider):  # type: ignore[misc]  # botocore publishes no types

@@ -72,8 +72,11 @@ ROWS: Rows = {
     "connect": {
         "session": OBJECT[1:],
         "client": OBJECT[1:],
-        "endpoint_url": TEXTS,
-        "region": TEXTS,
+        "endpoint_url": (
+            *TEXTS,
+            *wrong_values(ConfigurationError, empty="", no_url=CANARY, half_a_url=f"http://[{CANARY}"),
+        ),
+        "region": (*TEXTS, *wrong_values(ConfigurationError, a_sentence=f"{CANARY} x")),
         "wire": OBJECT,
         "options": ANYTHING,  # see OPTIONS
     },
@@ -171,7 +174,8 @@ def test_a_database_is_not_opened_with_a_wrong_argument(case: Case) -> None:
     """Neither on a network nor in the process."""
     open_database = getattr(Database, case.method)
 
-    assert_refused(case, lambda wrong: open_database(**{case.parameter: wrong}))
+    place = {"region": "eu-central-1"} if case.parameter == "endpoint_url" else {}
+    assert_refused(case, lambda wrong: open_database(**{**place, case.parameter: wrong}))
 
 
 @pytest.mark.parametrize("case", cases({"embedded": OPTIONS, "connect": OPTIONS}))

@@ -4,7 +4,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import NoRegionError
+from botocore.exceptions import InvalidRegionError, NoRegionError
 
 from common.exceptions import ConfigurationError
 
@@ -22,7 +22,7 @@ def build_client(session: Any, *, endpoint_url: str | None, region: str | None, 
         timeout: Seconds; the read timeout, and the connect timeout if below one.
 
     Raises:
-        ConfigurationError: No region is known.
+        ConfigurationError: No region is known, or region or endpoint is malformed.
     """
     session = session or boto3.Session()
     config = Config(
@@ -41,6 +41,11 @@ def build_client(session: Any, *, endpoint_url: str | None, region: str | None, 
     except NoRegionError:
         raise ConfigurationError(
             "No AWS region is known. Give region= to Database.connect, or set AWS_REGION for the service."
+        ) from None
+    except (InvalidRegionError, ValueError):
+        # The text of the error repeats what was given, which may hold credentials (http://user:password@host).
+        raise ConfigurationError(
+            "endpoint_url or region is malformed; they look like http://127.0.0.1:8000 and eu-central-1."
         ) from None
 
 
