@@ -6,6 +6,7 @@ from typing import Final, Self
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
+from rich.table import Table
 from rich.text import Text
 
 from exchange.report import mark, section, table
@@ -56,10 +57,11 @@ def show(console: Console, outcome: Outcome) -> None:
 
 def figures(outcome: Outcome) -> RenderableType:
     """Show operations, answers and faults."""
-    shown = table("", "")
-    shown.show_header, shown.columns[0].no_wrap = False, True
+    shown = Table.grid(padding=(0, 2))
+    shown.add_column(no_wrap=True, style="bold")
+    shown.add_column()
     for name, value in rows(outcome).items():
-        shown.add_row(Text(name, style="bold"), value)
+        shown.add_row(name, value)
     return shown
 
 
@@ -85,7 +87,7 @@ def rows(outcome: Outcome) -> Mapping[str, str]:
 
 def findings(outcome: Outcome) -> RenderableType:
     """Show what must hold, and what does not."""
-    shown = table("", "check", "looked at")
+    shown = table("", "check", "looked at", wrapped=("check",))
     told: list[Text] = []
     for finding in outcome.verdict.findings:
         shown.add_row(mark(not finding.violations), finding.title, finding.looked_at)
