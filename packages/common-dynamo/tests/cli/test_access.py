@@ -77,6 +77,39 @@ def test_entity_types_can_be_read_by_machines(common: Common, capsys: Capture) -
     } == listed["ticket"]
 
 
+SPREAD = """
+from pydantic import BaseModel
+from common.core import hookimpl
+from common.dynamo import EntityType, Index, Key, MultiKey
+
+class Spread(BaseModel):
+    id: str
+    kind: str
+
+@hookimpl
+def common_entity_types():
+    indexes = [Index("GSI8", Key("KIND#{kind}", "{id}", shards=4)), Index("GSI9", MultiKey("kind", ("id",)))]
+    return [EntityType(Spread, "spread", key=Key("SPREAD#{id}", "SPREAD"), indexes=indexes)]
+"""
+
+
+def test_shards_and_keys_of_attributes_are_told(common: Common, shop: InstalledDists, capsys: Capture) -> None:
+    """How many partitions a key is spread over, and which fields are the key themselves."""
+    shop.add("spread", plugins={"spread": "spread_shop"}, modules={"spread_shop": SPREAD})
+
+    assert 0 == common("entities", COMMON_PLUGINS_ONLY="spread")
+    told = capsys.readouterr().out
+    assert "KIND#{kind} in 4 shards" in told
+    assert 0 == common("entities", "--json", COMMON_PLUGINS_ONLY="spread")
+    listed = next(each for each in json.loads(capsys.readouterr().out) if each["name"] == "spread")
+    assert [
+        {"name": "GSI8", "key": ["KIND#{kind}", "{id}"], "shards": 4, "projection": "ALL"},
+        {"name": "GSI9", "attributes": [["kind"], ["id"]], "shards": 1, "projection": "ALL"},
+    ] == listed["indexes"]
+    assert 0 == common("explain", "Spread.query, by GSI8", COMMON_PLUGINS_ONLY="spread")
+    assert "4 times Query (spread by GSI8)" in capsys.readouterr().out
+
+
 def test_a_broken_plugin_does_not_hide_the_others(common: Common, shop: InstalledDists, capsys: Capture) -> None:
     """Its failure is told, the rest is listed, and the exit code is 1."""
     shop.add("broken", plugins={"broken": "broken_shop"}, modules={"broken_shop": "raise RuntimeError('a bug')"})

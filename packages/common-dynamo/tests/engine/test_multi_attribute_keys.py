@@ -14,7 +14,7 @@ from common.dynamo import DAO, Change, Database, EntityQuery, EntityType, Index,
 from common.dynamo.access import select
 from common.dynamo.entity_access import patterns_of
 from common.dynamo.exceptions import InvalidCursor
-from common.dynamo.testing import spend
+from common.dynamo.testing import check_entity_type, spend
 from common.dynamo.testing.engines import Engine
 from common.dynamo.testing.known_faults import DYNOXIDE_FAULTS
 from common.exceptions import ConfigurationError, InvalidInput
@@ -272,6 +272,11 @@ def test_cursors_are_bound_to_their_query(tasks: DAO[Task]) -> None:
     for other in (tasks.query(DUE, tenant="t2", state=State.OPEN), tasks.query(DUE, **OPEN, due=day(0))):
         with pytest.raises(InvalidCursor):
             other.page(2, after=cursor)
+
+
+def test_the_contract_of_entity_types_is_kept(db: Database) -> None:
+    """Every law of the kit, on values that it makes up."""
+    assert {} == check_entity_type(db, TASK, examples=2).broken
 
 
 # What is refused

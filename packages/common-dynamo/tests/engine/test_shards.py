@@ -23,7 +23,7 @@ from common.dynamo.key_order import just_above, just_below, narrowed
 from common.dynamo.keys import Template, templates_overlap
 from common.dynamo.registry import Registered, check_entity_types
 from common.dynamo.shards import shard_of
-from common.dynamo.testing import spend
+from common.dynamo.testing import check_entity_type, spend
 from common.dynamo.testing.engines import Engine
 from common.dynamo.testing.policy import PolicyGuard
 from common.exceptions import ConfigurationError, InvalidInput
@@ -308,6 +308,12 @@ def test_a_cursor_of_a_sharded_query_is_signed_for_it_alone(offers: DAO[Offer]) 
         query.page(7, after=cursor, tenant="t")
 
 
+@pytest.mark.parametrize("entity", [OFFER, LINE], ids=["index", "table"])
+def test_the_contract_of_entity_types_is_kept(db: Database, entity: EntityType[Any]) -> None:
+    """Every law of the kit, on values that it makes up."""
+    assert {} == check_entity_type(db, entity, examples=2).broken
+
+
 # Cost
 
 
@@ -402,12 +408,28 @@ def test_a_sharded_partition_key_leaves_room_for_the_shard() -> None:
 def test_neighbours_of_a_text_leave_nothing_in_between(text: str, other: str) -> None:
     """Every text up to the limit lies at or beyond them; DynamoDB's order is that of the bytes."""
     limit = 20
-    below = just_below(text, limit)
+    below, above = just_below(text, limit), just_above(text, limit)
 
-    assert text.encode() < just_above(text).encode()
-    assert (other > text) == (other >= just_above(text))
+    assert above is not None
+    assert text.encode() < above.encode()
+    assert (other > text) == (other >= above)
     assert (other < text) == ((below is not None and other <= below) or (other == "" != text))
     assert below is None or len(below.encode()) <= limit
+
+
+WIDE = "a\x7f\ud7ff\uffff\U0010ffff"
+"""The greatest characters of each length, and the last one before the surrogates."""
+
+
+@given(st.text(WIDE, min_size=1, max_size=4), st.text(WIDE + "b\x80\ue000\U00010000", max_size=4))
+def test_the_neighbour_above_a_text_of_full_length_is_no_longer(text: str, other: str) -> None:
+    """DynamoDB refuses a bound that is longer than a key can be; above the greatest text there is nothing."""
+    limit = len(text.encode())
+    above = just_above(text, limit)
+
+    assert above is None or (above > text and len(above.encode()) <= limit)
+    if len(other.encode()) <= limit:
+        assert (other > text) == (above is not None and other >= above)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ DynamoDB takes one condition on a sort key, and ``BETWEEN`` includes both ends, 
 "from the text just above x up to y".
 """
 
+import sys
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,9 +18,20 @@ _GREATEST: Final = ((4, "\U0010ffff"), (3, "\uffff"), (2, "\u07ff"), (1, "\x7f")
 _SURROGATES: Final = range(0xD800, 0xE000)
 
 
-def just_above(text: str) -> str:
-    """Return the least text above *text*."""
-    return text + "\0"
+def just_above(text: str, limit: int = SORT_LIMIT) -> str | None:
+    """Return the least text of up to *limit* bytes above *text*, which has no more; ``None`` where there is none."""
+    if len(text.encode()) < limit:
+        return text + "\0"
+    for end in range(len(text) - 1, -1, -1):
+        following = _after(text[end])
+        if following is not None and len((text[:end] + following).encode()) <= limit:
+            return text[:end] + following
+    return None
+
+
+def _after(character: str) -> str | None:
+    code = ord(character) + 1
+    return None if code > sys.maxunicode else chr(_SURROGATES.stop if code in _SURROGATES else code)
 
 
 def just_below(text: str, limit: int = SORT_LIMIT) -> str | None:

@@ -190,6 +190,7 @@ def _shards_behind(keys: KeyRange, position: Position) -> Iterator[_Shard[Any]]:
 def _behind(key: KeyCondition, text: str, *, ascending: bool, includes: bool) -> Any:
     """Return the condition of what lies behind the sort key *text*, and at it where *includes*; ``None`` for nothing."""
     if ascending:
-        return narrowed(key.sort, text if includes else just_above(text), None)
+        begin = text if includes else just_above(text)
+        return None if begin is None else narrowed(key.sort, begin, None)
     end = text if includes else just_below(text)
     return None if end is None else narrowed(key.sort, "", end)
