@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from common.dynamo.exceptions import InvalidCursor, Unavailable
-from common.dynamo.execution import Deadline
 from common.dynamo.wire import NotSent, Wire
 from common.exceptions import ConfigurationError
 
@@ -63,16 +62,16 @@ def feed_of(wire: Wire) -> ChangeFeed | None:
     return feed
 
 
-def keep_changes(wire: Wire, tables: Sequence[str], deadline: Deadline) -> None:
-    """Have *tables* keep their changes, where *wire* leads to a feed; on a network a stream is a matter of operators."""
+def keep_changes(wire: Wire, tables: Sequence[str], timeout: float) -> None:
+    """Have *tables* keep their changes, where *wire* leads to a feed; *timeout* seconds for each at most."""
     feed = feed_of(wire)
     if feed is not None:
         with _waiting():
             for table in tables:
-                feed.keep_changes(table, deadline.remaining())
+                feed.keep_changes(table, timeout)
 
 
-def read_changes(wire: Wire, tables: Sequence[str], after: str | None, limit: int, deadline: Deadline) -> ChangePage:
+def read_changes(wire: Wire, tables: Sequence[str], after: str | None, limit: int, timeout: float) -> ChangePage:
     """Return a page of the feed behind *wire*; see :meth:`common.dynamo.Database.changes`."""
     feed = feed_of(wire)
     if feed is None:
@@ -84,7 +83,7 @@ def read_changes(wire: Wire, tables: Sequence[str], after: str | None, limit: in
         raise ConfigurationError(f"limit must be a whole number from 1 to {MOST_RECORDS}.")
     position = None if after is None else _position(after)
     with _waiting():
-        records = tuple(feed.read_changes(tables, position, limit, deadline.remaining()))
+        records = tuple(feed.read_changes(tables, position, limit, timeout))
     return ChangePage(records, records[-1]["dynamodb"]["SequenceNumber"] if records else after)
 
 

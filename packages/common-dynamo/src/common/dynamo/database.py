@@ -321,7 +321,7 @@ class Database(UnitsOfWork):
             stream = self._stream = stream or self._stream
         create_tables(self._executor, definitions, deadline=within, stream=stream, tags=tags)
         if stream:
-            keep_changes(self.wire, [definition.name for definition in definitions], within)
+            keep_changes(self.wire, [definition.name for definition in definitions], within.remaining())
 
     def diff_tables(self, *, stream: bool = False, deadline: Within = TABLES_DEADLINE) -> tuple[Drift, ...]:
         """Return every difference between the tables and what the entity types need; nothing is ever changed.
@@ -367,7 +367,7 @@ class Database(UnitsOfWork):
         if table is not None and table not in tables:
             raise ConfigurationError(f"table must be one of this database's: {', '.join(tables)}.")
         tables = tables if table is None else [table]
-        return read_changes(self.wire, tables, after, limit, self._executor.deadline(deadline))
+        return read_changes(self.wire, tables, after, limit, self._executor.deadline(deadline).remaining())
 
     def _prepare(self) -> None:
         """Make the tables of an embedded database, unseen: it is no part of the call that comes first."""

@@ -352,14 +352,14 @@ requests = st.one_of(
 
 def renamed(request: Any, table: str) -> Request:
     """Return *request* on *table*; the token of a transaction becomes one that no other table has."""
-    if isinstance(request, TransactWriteItems | TransactGetItems):
-        parts = tuple(replace(part, table=table) for part in request.parts)
-        if isinstance(request, TransactGetItems) or request.token is None:
-            return replace(request, parts=parts)
-        return replace(request, parts=parts, token=f"{request.token}-{table[-24:]}")
+    if isinstance(request, TransactGetItems):
+        return replace(request, parts=tuple(replace(part, table=table) for part in request.parts))
+    if isinstance(request, TransactWriteItems):
+        token = None if request.token is None else f"{request.token}-{table[-24:]}"
+        return replace(request, parts=tuple(replace(part, table=table) for part in request.parts), token=token)
     if isinstance(request, BatchGetItem):
         return replace(request, keys={table: request.keys[TABLE]})
     if isinstance(request, BatchWriteItem):
         return replace(request, writes={table: tuple(replace(part, table=table) for part in request.writes[TABLE])})
-    renamed: Request = replace(request, table=table)
-    return renamed
+    on_table: Request = replace(request, table=table)
+    return on_table
