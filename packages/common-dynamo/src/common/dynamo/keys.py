@@ -196,7 +196,7 @@ def _encode_text(value: Any) -> str:
     return escape(value)
 
 
-def _enum_encoder(enumeration: type) -> ComponentEncoder:
+def _enum_encoder(enumeration: type[Enum]) -> ComponentEncoder:
     def encode(value: Any) -> str:
         if not isinstance(value, enumeration):
             raise TypeError(f"a {enumeration.__name__}")

@@ -165,7 +165,8 @@ class UserDAO:
             NotFound, AccountClosed, RequestIdReused: Nothing was written.
         """
         require_given(seen, Profile, pointer="/seen")
-        fields = _checked(seen, require_given(changes, Mapping, pointer="/changes"))
+        given = require_given(changes, Mapping, pointer="/changes")  # type: ignore[type-abstract]
+        fields = _checked(seen, given)
         told = [part for name in sorted(fields) for part in (name, fields[name])]
         instruction = self._ledger.instruct(seen.username, request_id, "user.update", *told)
         change = ProfileChange(table=self._ledger.table, seen=seen, instruction=instruction, fields=fields)
