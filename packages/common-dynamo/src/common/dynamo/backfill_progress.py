@@ -73,7 +73,7 @@ class BackfillCounts:
     """What a backfill has found and done. Counts add."""
 
     scanned: int = 0
-    """Items of whatever type that the engine examined, in whole pages."""
+    """Items of whatever type that the engine examined; a page that a stop has cut is examined again."""
     examined: int = 0
     """Items of the entity type."""
     outdated: int = 0

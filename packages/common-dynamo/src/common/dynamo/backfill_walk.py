@@ -30,6 +30,8 @@ PROGRESS: Final = Pattern("Backfill.progress", "PutItem")
 
 _SAVE_SECONDS: Final = 5.0
 """Between two saves, at most, while items are dealt with."""
+_LEAST_PAGE: Final = 100
+"""Items examined by one call, at least, unless a rate allows fewer: others than those of the type may lie between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +134,8 @@ class Walk(Generic[M]):
         while not read.position.has_ended:
             if not self._may_go_on():
                 return
-            read = self._scan.read(segment, read, deadline=PATIENCE)
-            self._note(segment, None, Outcome(BackfillCounts(), read.cost))
+            read = self._scan.read(segment, read, limit=self._page_limit(), deadline=PATIENCE)
+            self._note(segment, None, Outcome(BackfillCounts(scanned=read.scanned), read.cost))
             for item in read.items:
                 if not self._takes_one():
                     return
@@ -141,7 +143,12 @@ class Walk(Generic[M]):
                 if self.stop_on_invalid and outcome.counts.invalid and outcome.error is not None:
                     raise outcome.error
                 self._note(segment, SegmentPosition.after(item), outcome, item)
-            self._note(segment, read.position, Outcome(BackfillCounts(scanned=read.scanned)))
+            self._note(segment, read.position, Outcome(BackfillCounts()))
+
+    def _page_limit(self) -> int | None:
+        """Return how many items to examine next: few, where only few are wanted; ``None`` up to 1 MB."""
+        with self._lock:
+            return None if self.items_left is None else max(self.items_left, _LEAST_PAGE)
 
     def _may_go_on(self) -> bool:
         with self._lock:
@@ -182,6 +189,8 @@ class Walk(Generic[M]):
         until = self._scan.plan.clock() + LEASE if state is BackfillState.RUNNING else self._scan.plan.clock()
         self._progress = replace(self._progress, state=state, until=until)
         cost = self._store.put(self._progress, None, claims=False)
+        if self._scan.pace is not None:
+            self._scan.pace.settle(0.0, cost.wcu)
         self._progress = replace(self._progress, cost=self._progress.cost + cost)
         self._unsaved, self._saved_at = 0, self._scan.executor.monotonic()
 

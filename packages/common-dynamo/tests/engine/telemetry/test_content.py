@@ -8,6 +8,7 @@ import pytest
 
 from common.dynamo import DAO, Database, Pattern
 from common.dynamo import requests as rq
+from common.dynamo.backfill import Backfill
 from common.dynamo.exceptions import DynamoError
 from common.dynamo.testing.examples import COUNTER, NOTE, Note
 from common.dynamo.wire.faults import FaultPlan, FaultRates
@@ -24,6 +25,8 @@ def everything(db: Database, faults: FaultPlan) -> None:
     assert page.next is None or notes.query(id=CANARY).where(lambda it: it.text == CANARY).page(1, after=page.next)
     list(notes.query(id=CANARY))
     notes.put(Note(id=CANARY, text=CANARY), replace=True)
+    list(notes.scan(name="all").where(lambda it: it.text == CANARY))
+    Backfill(db, NOTE, name="all", change=lambda note: note.model_copy(update={"author": f"{CANARY}-4"})).run()
     wrong = rq.Update(add=((rq.Path(("text",)), rq.Constant({"N": "1"})),))
     failing: list[Callable[[], object]] = [
         lambda: notes.create(Note(id=CANARY, text=CANARY)),
@@ -35,6 +38,8 @@ def everything(db: Database, faults: FaultPlan) -> None:
         lambda: notes.create(Note(id="", text=CANARY)),
         lambda: counters.get((CANARY, CANARY)),
         lambda: misfit(db, notes),
+        lambda: notes.scan(name="all").all(),
+        lambda: Backfill(db, NOTE, name="again").run(stop_on_invalid=True),
     ]
     for call in failing:
         with pytest.raises(Exception):  # noqa: B017

@@ -54,7 +54,9 @@ def _arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="count what would be rewritten, and write nothing")
     parser.add_argument("--restart", action="store_true", help="forget what was saved and begin anew")
     parser.add_argument(
-        "--take-over", action="store_true", help="do not wait for a runner that has died to be out for a minute"
+        "--take-over",
+        action="store_true",
+        help="go on at once where the runner before has died, instead of a minute after its last save",
     )
     parser.add_argument(
         "--eventual", action="store_true", help="read at half the price; may miss items stored just now"
