@@ -307,6 +307,21 @@ def test_what_is_not_run_to_its_end_is_ended() -> None:
     assert before == threading.active_count()
 
 
+def test_what_has_not_begun_never_does() -> None:
+    """A world that is left before it runs does nothing any more: no worker, no late delivery."""
+    done = []
+    with simulation(1) as world:
+        counters = counters_of(world)
+        world.spawn(done.append, 1)
+        world.faults.script(Fault.LATE)
+        with pytest.raises(OutcomeUnknown):
+            counters.update("visits", lambda change, it: change.add(it.hits, 1))
+        steps = len(world.history)
+
+    assert [] == done
+    assert steps == len(world.history)
+
+
 def test_workers_start_workers_and_wait_for_them() -> None:
     """What a worker returns is there when it has ended."""
     with simulation(1) as world:

@@ -188,12 +188,13 @@ class Scheduler:
             raise failure
 
     def end(self) -> None:
-        """End the workers that have not come to their end."""
-        self._is_ending = True
+        """End the workers that have not come to their end, and those that have not begun."""
+        self._is_ending, self._current = True, None
         for worker in self.workers:
             if worker.thread is not None and not worker.is_done:
                 worker.baton.release()
                 worker.thread.join(self._patience)
+            worker.is_done = True
 
     def _enqueue(self, worker: Worker, at: float) -> None:
         self._tickets += 1
