@@ -1,10 +1,11 @@
-"""Check the written guarantees against the tests that prove them.
+"""Check the written guarantees, and the page of features, against the tests that prove them.
 
     python tools/guarantees.py                      every named test exists
     python tools/guarantees.py --results FOLDER     ... and ran, and passed, in at least one of the JUnit reports there
 
 A guarantee is a row ``| id | sentence | test |`` of a table in ``docs/guarantees/*.md``; its test is written as pytest
 names it, without parameters, several separated by ``<br>``. A row whose test is ``not yet`` says in its sentence why.
+``docs/features.md`` has the same rows, and some with what others do between the id and the sentence.
 """
 
 import argparse
@@ -18,7 +19,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
-ROW = re.compile(r"^\|\s*(?P<id>[A-Z]+\d+[a-z]?)\s*\|\s*(?P<sentence>[^|]+?)\s*\|\s*(?P<tests>[^|]+?)\s*\|\s*$")
+ROW = re.compile(
+    r"^\|\s*(?P<id>[A-Z]+\d+[a-z]?)\s*\|\s*(?P<sentence>[^|]+?(?:\|[^|]+?){0,2})\s*\|\s*(?P<tests>[^|]+?)\s*\|\s*$"
+)
 NOT_YET = "not yet"
 TYPING_TESTS = ROOT / "tests" / "typing"
 """Files that are type-checked and never executed; one report of mypy speaks for all of them."""
@@ -114,14 +117,16 @@ def main() -> int:
     parser.add_argument("--results", type=Path, help="folder of JUnit reports; without it only existence is checked")
     arguments = parser.parse_args()
     guarantees = read_guarantees(ROOT / "docs" / "guarantees")
+    features = list(read_page(ROOT / "docs" / "features.md"))
     passed = None if arguments.results is None else passed_tests(arguments.results)
-    problems = faults(guarantees, passed)
+    problems = [*faults(guarantees, passed), *faults(features, passed)]
     print(*problems, sep="\n", end="\n" if problems else "")
     proved = sum(bool(guarantee.tests) for guarantee in guarantees)
     print(
-        f"{len(guarantees)} guarantees, {proved} proved, {len(guarantees) - proved} not yet, {len(problems)} problems"
+        f"{len(guarantees)} guarantees, {proved} proved, {len(guarantees) - proved} not yet; {len(features)} features; "
+        f"{len(problems)} problems"
     )
-    return 1 if problems or not guarantees else 0
+    return 1 if problems or not guarantees or not features else 0
 
 
 if __name__ == "__main__":
