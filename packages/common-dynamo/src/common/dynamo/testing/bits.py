@@ -92,6 +92,7 @@ class Bits:
         buy = self.ledger.orders.buy
         told = persist(
             chance,
+            self.ledger,
             lambda deadline: buy(
                 request.user, "BTC", request.amount, price=_PRICE, request_id=request.id, deadline=deadline
             ),

@@ -112,7 +112,7 @@ class Business:
 
     def _send(self, chance: random.Random, request: Request) -> None:
         self.history.ask(request)
-        self.history.tell(request, persist(chance, lambda deadline: self._call(request, deadline)))
+        self.history.tell(request, persist(chance, self.ledger, lambda deadline: self._call(request, deadline)))
 
     def _send_again(self, chance: random.Random, *, poisoned: bool) -> None:
         """Repeat an earlier request; poisoned, with another amount, which must be refused."""
@@ -201,7 +201,7 @@ class Business:
             refund = self.ledger.balances.refund
             return refund(order, request.amount, request_id=request.id, deadline=deadline)
 
-        self.history.tell(request, persist(chance, call))
+        self.history.tell(request, persist(chance, self.ledger, call))
 
     def _read(self, user: str) -> None:
         asked_at = self.history.now()
@@ -223,11 +223,17 @@ class Business:
             self.ledger.orders.by_status(user, OrderStatus.QUEUED, limit=5)
 
 
-def persist(chance: random.Random, call: Callable[[Deadline | None], object]) -> Outcome:
-    """Call, and repeat most calls whose outcome is unknown; return what the caller knows in the end."""
+def persist(chance: random.Random, ledger: LedgerKit, call: Callable[[Deadline | None], object]) -> Outcome:
+    """Call, and repeat most calls whose outcome is unknown; return what the caller knows in the end.
+
+    Args:
+        chance: How patient the caller is.
+        ledger: Whose time the deadlines are in.
+        call: Is given the deadline of one call.
+    """
     is_unknown = False
     for _ in range(4):
-        deadline = Deadline.after(0.01 if chance.randrange(100) < _HASTY else 5.0)
+        deadline = ledger.db.deadline(0.01 if chance.randrange(100) < _HASTY else 5.0)
         try:
             call(deadline)
         except LedgerRefusal:

@@ -18,7 +18,6 @@ from common.dynamo.exceptions import (
     UniqueViolation,
     VersionConflict,
 )
-from common.dynamo.execution import Deadline
 from common.dynamo.testing.history import History, Outcome, Request
 from common.dynamo.testing.ledger import LedgerKit
 from common.entities import UserCreate, UserStatus
@@ -68,7 +67,7 @@ class Registrations:
         wanted = UserCreate(username=request.user, email=request.detail)
         outcome, is_unknown = Outcome.UNKNOWN, False
         for _ in range(_REPEATS):
-            deadline = Deadline.after(0.01 if chance.randrange(100) < _HASTY else 5.0)
+            deadline = self.ledger.db.deadline(0.01 if chance.randrange(100) < _HASTY else 5.0)
             try:
                 self.ledger.users.create(wanted, request_id=request.id, deadline=deadline)
             except UniqueViolation as taken:
