@@ -258,6 +258,23 @@ class Operation:
         chain.result(call, result)
         return result
 
+    @property
+    def is_in_process(self) -> bool:
+        """Whether the engine is in this process, so that calls wait for each other and not for a network."""
+        return self._executor.wire.endpoint is None
+
+    def branch(self, recording: Recording | None) -> "Operation":
+        """Return an operation of the same name, deadline and budgets for another thread, with a cost of its own.
+
+        It is not entered. Who makes it adds its cost to this one's.
+
+        Args:
+            recording: What tells this one's recording, from several threads.
+        """
+        branch = Operation(self._executor, self._pattern, self._tables, self.deadline)
+        branch._watch, branch._recording = self._watch, recording
+        return branch
+
     def pause(self, rounds: int) -> bool:
         """Wait before the next round of a batch that the engine has left unfinished, as after a throttle.
 

@@ -7,7 +7,7 @@ on starting keys of items that were never there.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from math import ceil, sqrt
@@ -18,6 +18,7 @@ from common.dynamo.key_order import just_above, just_below, narrowed
 from common.dynamo.key_ranges import Found, KeyRange, examine
 from common.dynamo.paging import Position
 from common.dynamo.requests import Item, ItemKey, KeyCondition
+from common.dynamo.side_by_side import execute_together
 
 __all__ = ["collect_merged", "share", "walk_merged"]
 
@@ -80,21 +81,22 @@ class _Merge(Generic[T]):
         return not any(shard.waiting or not shard.is_read for shard in self.shards)
 
     def fill(self, operation: Operation, missing: int | None) -> None:
-        """Read every dry shard, each until it has an item or ends."""
-        scanned, found = self.scanned, self.found
-        for shard in self.shards:
-            while shard.is_dry:
-                self._read(shard, operation, self._limit(missing, scanned, found))
+        """Read every dry shard, each until it has an item or ends; those of one round side by side."""
+        while dry := [shard for shard in self.shards if shard.is_dry]:
+            limit = self._limit(missing)
+            requests = [
+                self.keys.request(shard.key, limit=limit, start=shard.start, backward=self.backward) for shard in dry
+            ]
+            for shard, result in zip(dry, execute_together(operation, requests), strict=True):
+                self._take_in(shard, result.body)
 
-    def _limit(self, missing: int | None, scanned: int, found: int) -> int | None:
+    def _limit(self, missing: int | None) -> int | None:
         if missing is None:
             return None
         expected = share(missing, len(self.shards))
-        return examine(expected, scanned, found, filtered=self.keys.filter is not None)
+        return examine(expected, self.scanned, self.found, filtered=self.keys.filter is not None)
 
-    def _read(self, shard: _Shard[T], operation: Operation, limit: int | None) -> None:
-        request = self.keys.request(shard.key, limit=limit, start=shard.start, backward=self.backward)
-        body = operation.execute(request).body
+    def _take_in(self, shard: _Shard[T], body: Mapping[str, Any]) -> None:
         self.scanned += body.get("ScannedCount", 0)
         [(name, _)] = self.keys.order[:1]
         wanted = [item for item in body.get("Items", ()) if self.is_wanted(item)]
