@@ -142,6 +142,19 @@ def test_items_enter_an_index_that_was_added(fleet: Any) -> None:
     assert 5 == len(fleet.cards(3).query(BY_TITLE, title="same").all())
 
 
+def test_an_item_that_cannot_be_in_the_index_is_refused(fleet: Any) -> None:
+    """An empty text is no part of a key: the item stays as it is, and the walk goes on."""
+    newest = fleet.releases[2]
+    plain = EntityType(Card3, "card", key=CARD_3.key, schema=3, upcast=CARD_3.upcast)
+    before = Database(newest.wire, table=newest.table_of(CARD_3), entity_types=[plain]).dao(plain)
+    before.create(Card3(id="1", title=""))
+    before.create(Card3(id="2", title="t"))
+
+    result = backfill(fleet, CARD_3).run()
+
+    assert (2, 1, 1) == (result.counts.outdated, result.counts.rewritten, result.counts.refused)
+
+
 def test_a_stale_index_key_is_put_right(fleet: Any) -> None:
     """Somebody has written it by hand."""
     cards_3 = fleet.cards(3)

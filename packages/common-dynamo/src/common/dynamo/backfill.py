@@ -25,7 +25,6 @@ what a function says. Each rewrite holds only while the item is what was read, s
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
-from uuid import uuid4
 
 from pydantic import BaseModel
 
@@ -196,7 +195,7 @@ class Backfill(Generic[M]):
 
     def _beginning(self) -> BackfillProgress:
         now, segments = self._plan.clock(), self._scan.segments
-        return BackfillProgress.begun(self.name, self._entity, segments, runner=uuid4().hex, now=now)
+        return BackfillProgress.begun(self.name, self._entity, segments, runner=self._database.new_write_id(), now=now)
 
     def _claimable(self, item: Item | None, *, restart: bool, take_over: bool) -> BackfillProgress:
         """Return the progress to go on with, or that of a backfill which has finished."""
@@ -221,7 +220,7 @@ class Backfill(Generic[M]):
                 "another name, or restart=True."
             )
         is_over = stored.state is BackfillState.FINISHED
-        return stored if is_over else stored.resumed(runner=uuid4().hex, now=now)
+        return stored if is_over else stored.resumed(runner=self._database.new_write_id(), now=now)
 
     # Walking
 

@@ -108,9 +108,9 @@ class Rewriter(Generic[M]):
             return None
         model = mapped.decode(item)
         content = self._changed(item, model)
-        if content is None and not mapped.is_outdated(item) and self._has_its_index_keys(item, model):
-            return None
         try:
+            if content is None and not mapped.is_outdated(item) and self._has_its_index_keys(item, model):
+                return None
             return self._plan.rewrite(item, content=content)
         except (InvalidItem, InvalidInput) as error:
             raise _NotStorable(error) from None
