@@ -16,6 +16,7 @@ from common.dynamo.exceptions import (
     AlreadyExists,
     AssetInactive,
     BudgetExceeded,
+    ChangesTrimmed,
     ConditionFailed,
     DynamoError,
     InsufficientFunds,
@@ -101,6 +102,17 @@ def misfit(kit: CanaryKit, **attributes: AttributeValue) -> str:
     return scrap.id
 
 
+def miss_changes(kit: CanaryKit) -> object:
+    now = [1_800_000_000.0]
+    with Database.embedded(entity_types=[SCRAP], stream=True, clock=lambda: now[0]) as database:
+        scraps = database.dao(SCRAP)
+        scraps.create(Scrap(id=CANARY, text=CANARY))
+        first = database.changes().last
+        scraps.delete(CANARY)
+        now[0] += 25 * 3600
+        return database.changes(after=first)
+
+
 def overdraw(kit: CanaryKit) -> object:
     """Withdraw what is not there."""
     poor = kit.ledger.open_account(kit.newcomer().username, cash="1.00")
@@ -173,6 +185,7 @@ REFUSALS: list[tuple[type[CommonError], Refusal]] = [
     (InvalidItem, lambda kit: kit.scraps.get(misfit(kit, _t={"S": "of-another-type"}))),
     (InvalidCursor, lambda kit: kit.secrets.query(BY_SHELF, shelf=CANARY).page(1, after=CANARY)),
     (InvalidCursor, lambda kit: kit.balances.history(kit.trader, after=kit.orders.list(kit.trader, limit=1).next)),
+    (ChangesTrimmed, miss_changes),
     (RequestRefused, add_to_text),
     (RequestRefused, store_text_as_number),
     (
