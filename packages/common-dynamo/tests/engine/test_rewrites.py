@@ -19,7 +19,7 @@ from common.dynamo.exceptions import (
     VersionConflict,
 )
 from common.dynamo.requests import AttributeValue
-from common.dynamo.testing import Fault, FaultPlan, spend
+from common.dynamo.testing import Fault, FaultPlan, FaultRates, spend
 from common.dynamo.testing.examples import NOTE, Note
 from common.dynamo.testing.generations import (
     BY_TITLE,
@@ -301,6 +301,42 @@ def test_an_older_item_after_an_unknown_attempt_proves_nothing(fleet: Any, fault
     with pytest.raises(OutcomeUnknown):
         fleet.cards(3).update("1", retitle)
     assert "Lady Ada" == fleet.cards(3).update("1", retitle).title
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["single", "transaction"])
+def test_a_bad_day_neither_loses_nor_doubles_a_change_of_an_older_item(
+    fleet: Any, faults: FaultPlan, together: bool
+) -> None:
+    """Lost answers, lost requests, errors: what is said to be applied is applied once, and what is said not to be is not."""
+    for number in range(40):
+        fleet.tasks(1).create(Task1(project="p", number=number, text=f"t{number}"))
+        fleet.cards(1).create(Card1(id=f"{number}", name="Ada", phone="12"))
+    # A request that the network doubles is done twice, unless a token or a version protects it: here, in transactions.
+    doubled = 0.05 if together else 0.0
+    faults.rates = FaultRates(drop_before=0.05, drop_after=0.1, error_after=0.05, error_before=0.05, duplicate=doubled)
+    outcomes: dict[int, str] = {}
+    for number in range(40):
+        try:
+            if together:
+                with fleet.releases[2].transaction(deadline=20) as tx:
+                    tx.update(fleet.cards(3), f"{number}", call)
+                    tx.update(fleet.tasks(3), ("p", number), finish, expect=1, known={"text": f"t{number}"})
+            else:
+                fleet.cards(3).update(f"{number}", call, deadline=20)
+            outcomes[number] = "applied"
+        except OutcomeUnknown:
+            outcomes[number] = "unknown"
+        except Unavailable:
+            outcomes[number] = "not applied"
+    faults.heal()
+
+    for number, outcome in outcomes.items():
+        phones = fleet.cards(3).require(f"{number}").phones
+        allowed = {"applied": [1], "unknown": [0, 1], "not applied": [0]}[outcome]
+        assert phones.count("34") in allowed, outcome
+        if together:
+            assert fleet.tasks(3).require(("p", number)).version == 1 + phones.count("34")
+    assert "applied" in outcomes.values()
 
 
 # Rewriting
