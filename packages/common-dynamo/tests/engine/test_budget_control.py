@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from common.dynamo import Budget, Call, Database, EntityType, Key, budget, metered
+from common.dynamo import Budget, Call, Database, EntityType, Key, Pattern, budget, metered
 from common.dynamo import requests as rq
+from common.dynamo.access import AccessPattern, get
 from common.dynamo.budget_control import BudgetControl
 from common.dynamo.exceptions import AlreadyExists, BudgetExceeded
 from common.dynamo.testing import Engine, FaultPlan, spend
@@ -454,6 +455,17 @@ def test_declared_budgets_are_those_of_the_tables_of_access_patterns(opened: Ope
         read_long_note(db)
     with pytest.raises(BudgetExceeded):
         read_half(db)
+
+
+def test_a_dao_of_ones_own_is_held_to_what_it_declares(opened: Open) -> None:
+    """Its table is handed to the database; a pattern without a row has no budget."""
+    db = opened(budgets="declared", budget_mode="raise")
+    db.declare([AccessPattern.of("Desk.look", get(NOTE), rcu=1)])
+    request = db.dao(NOTE).plan.get("long")
+
+    with pytest.raises(BudgetExceeded, match=r"Desk\.look went over .* 3 of 1 read units"):
+        db.execute(request, Pattern("Desk.look", "GetItem"))
+    db.execute(request, Pattern("Desk.stare", "GetItem"))
 
 
 def test_a_usual_day_stays_within_what_is_declared(opened: Open, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,7 +3,8 @@
 This is the one source of what a call costs: the tables of the guides, ``common dynamo explain``, the tests of budgets and
 the IAM policies (:mod:`common.dynamo.iam`) all read it, and the names are those of spans and metrics. The patterns of the
 ledger are in :mod:`common.dynamo.dao.access_patterns`; those of every other entity type follow from its declaration
-(:func:`common.dynamo.entity_access.patterns_of`).
+(:func:`common.dynamo.entity_access.patterns_of`). A DAO of a service's own that has a table like that hands it to
+:meth:`common.dynamo.Database.declare`.
 
 >>> from pydantic import BaseModel
 >>> from common.dynamo import EntityType, Key

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, cast, get_a
 
 from pydantic import BaseModel
 
-from common.dynamo.arguments import require_callback, require_flag, require_kind, require_mapping
+from common.dynamo.arguments import require_callback, require_flag, require_iterable, require_kind, require_mapping
 from common.dynamo.change_feed import ChangePage, keep_changes, read_changes
 from common.dynamo.cost import unmetered
 from common.dynamo.entity_dao import DAO, Within
@@ -42,6 +42,7 @@ from common.dynamo.wire import Wire
 from common.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
+    from common.dynamo.access import AccessPattern
     from common.dynamo.traffic import Traffic
     from common.dynamo.wire.faults import FaultPlan
 
@@ -82,6 +83,7 @@ class Database(UnitsOfWork):
         self._cursors = Cursors(options.get("cursor_keys", ()))
         self._daos: dict[int, DAO[Any]] = {}
         self._shared: dict[type, Any] = {}
+        self._patterns: dict[str, AccessPattern] = {}
         self._lock = ForkSafeLock()
         self._closed = False
         self._stream = False
@@ -101,7 +103,7 @@ class Database(UnitsOfWork):
             telemetry,
             deadline=options.get("deadline", DEFAULT_DEADLINE),
             interceptors=interceptor_chain(options.get("interceptors", ()), plugins),
-            budgets=budget_control(options, lambda: self._registered, monotonic),
+            budgets=budget_control(options, lambda: self._patterns.values(), lambda: self._registered, monotonic),
             monotonic=monotonic,
             sleep=options.get("sleep", time.sleep),
             random=self._random,
@@ -383,6 +385,22 @@ class Database(UnitsOfWork):
     def new_write_id(self) -> str:
         """Return an id that no other write has: 21 hex digits, 84 random bits."""
         return f"{int(self._random() * 2**52):013x}{int(self._random() * 2**32):08x}"
+
+    def declare(self, patterns: "Iterable[AccessPattern]") -> None:
+        """Take in what the methods of a DAO send and cost at most; with ``budgets="declared"`` they are held to it.
+
+        Args:
+            patterns: The DAO's table; one that is known by its title is replaced.
+
+        Raises:
+            ConfigurationError: They are something else.
+        """
+        from common.dynamo.access import AccessPattern
+
+        listed = require_iterable("patterns", patterns, "access patterns")
+        given = {one.title: one for one in (require_kind("patterns", each, AccessPattern) for each in listed)}
+        with self._lock:  # a new mapping each time: others may be walking over the old one
+            self._patterns = {**self._patterns, **given}
 
     def shared(self, kind: type[T], factory: Callable[[], T]) -> T:
         """Return this database's one *kind*, made by *factory* when it is first asked for."""

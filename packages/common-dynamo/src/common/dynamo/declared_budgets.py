@@ -1,7 +1,7 @@
 """Budgets that follow from the tables of access patterns (:mod:`common.dynamo.access`). Pure.
 
->>> from common.dynamo.dao.ledger_types import LEDGER_ENTITY_TYPES
->>> declared_budget("BalanceDAO.withdraw", LEDGER_ENTITY_TYPES)
+>>> from common.dynamo.dao.access_patterns import LEDGER_PATTERNS
+>>> declared_budget("BalanceDAO.withdraw", LEDGER_PATTERNS, ())
 Budget(rcu=1.0, wcu=4, indexes=0.0, trips=2)
 """
 
@@ -19,7 +19,7 @@ __all__ = ["declared_budget"]
 _BATCHES: Final = ("BatchGetItem", "BatchWriteItem")
 
 
-def declared_budget(name: str, entities: Iterable[EntityType[Any]]) -> Budget | None:
+def declared_budget(name: str, patterns: Iterable[AccessPattern], entities: Iterable[EntityType[Any]]) -> Budget | None:
     """Return what a call of the access pattern *name* costs at most by its declaration, while items stay within 1 KB.
 
     That is its dearest course, with everything that it sends now and then. Figures that are about a page or about each of
@@ -27,12 +27,13 @@ def declared_budget(name: str, entities: Iterable[EntityType[Any]]) -> Budget | 
 
     Args:
         name: As spans and metrics have it.
-        entities: Those of the database; their DAOs, and those of the ledger where it is among them, are known.
+        patterns: Tables of DAOs with methods of their own.
+        entities: Types whose generic DAOs have patterns by their declaration.
 
     Returns:
         ``None`` where the declarations tell nothing of the name.
     """
-    rows = [row for row in _rows(tuple(entities)) if row.name == name]
+    rows = [row for row in (*patterns, *_rows(entities)) if row.name == name]
     if not rows or any(row.note and row.trips[0].operation in _BATCHES for row in rows):
         return None
     trips = max(len(row.trips) + len(row.also) for row in rows)
@@ -46,12 +47,7 @@ def declared_budget(name: str, entities: Iterable[EntityType[Any]]) -> Budget | 
     )
 
 
-def _rows(entities: tuple[EntityType[Any], ...]) -> Iterator[AccessPattern]:
-    from common.dynamo.dao.access_patterns import LEDGER_PATTERNS
-    from common.dynamo.dao.ledger_types import ACCOUNT
-
-    if ACCOUNT in entities:
-        yield from LEDGER_PATTERNS
+def _rows(entities: Iterable[EntityType[Any]]) -> Iterator[AccessPattern]:
     for entity in entities:
         for row in patterns_of(entity):
             yield _at_its_dearest(row, entity)

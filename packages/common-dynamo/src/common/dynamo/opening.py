@@ -17,6 +17,7 @@ from common.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from common.core.plugins import Plugins
+    from common.dynamo.access import AccessPattern
     from common.dynamo.database import Database
 
 __all__ = [
@@ -123,13 +124,17 @@ def interceptor_chain(own: Iterable[Interceptor], plugins: "Plugins | None") -> 
 
 
 def budget_control(
-    options: DatabaseOptions, registered: Callable[[], Iterable[Registered]], clock: Callable[[], float]
+    options: DatabaseOptions,
+    patterns: Callable[[], Iterable["AccessPattern"]],
+    registered: Callable[[], Iterable[Registered]],
+    clock: Callable[[], float],
 ) -> BudgetControl:
     """Return the budgets that *options* ask for.
 
     Args:
         options: As given.
-        registered: Gives the database's entity types, whose declarations tell what is declared.
+        patterns: Gives what DAOs have declared.
+        registered: Gives the database's entity types, whose own declarations tell of their generic DAOs.
         clock: Monotonic seconds.
 
     Raises:
@@ -139,7 +144,7 @@ def budget_control(
     def declared(name: str) -> Budget | None:
         from common.dynamo.declared_budgets import declared_budget
 
-        return declared_budget(name, [one.entity for one in registered()])
+        return declared_budget(name, patterns(), [one.entity for one in registered()])
 
     mode = options.get("budget_mode", "warn")
     return BudgetControl(options.get("budgets"), mode=mode, declared=declared, clock=clock)

@@ -120,6 +120,7 @@ ROWS: Rows = {
     "changes": {"after": POSITION, "limit": LIMIT, "table": TABLE[1:], "deadline": DEADLINE},
     "deadline": {"given": DEADLINE},
     "new_write_id": {},
+    "declare": {"patterns": (*LISTING, *wrong_values(ConfigurationError, models=[Card], a_text_in_it=[CANARY]))},
     "shared": {"kind": OBJECT[:-1], "factory": (*ABSENT, *CALLBACK)},
     "decode_stream": {"record": RECORD, "skipped": CALLBACK},
     "handle_stream": {"event": RECORD[:-3], "handler": (*ABSENT, *CALLBACK)},

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from common.core.validation import normalise_user_name, require_asset_id
-from common.dynamo.dao.access_patterns import named
+from common.dynamo.dao.access_patterns import LEDGER_PATTERNS, named
 from common.dynamo.dao.accounts import read_account
 from common.dynamo.dao.arguments import require_given
 from common.dynamo.dao.ledger import Ledger, require_database
@@ -85,6 +85,7 @@ class AssetTransactionDAO:
     def __init__(self, db: "Database", *, cash: QuoteAsset = USD) -> None:
         """Work on *db*, with *cash* as what trades are paid in."""
         require_database(db)
+        db.declare(LEDGER_PATTERNS)
         self._cash = require_given(cash, QuoteAsset, pointer="/cash")
         self._entries = db.dao(ENTRY)
 

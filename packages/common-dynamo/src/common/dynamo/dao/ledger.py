@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from common.core.utils import UlidGenerator
 from common.dynamo.arguments import require_kind
+from common.dynamo.dao.access_patterns import LEDGER_PATTERNS
 from common.dynamo.dao.arguments import require_given
 from common.dynamo.dao.catalogue import Catalogue
 from common.dynamo.dao.input_hash import HashedValue
@@ -33,6 +34,7 @@ class Ledger:
         require_given(cash, QuoteAsset, pointer="/cash")
         for entity in LEDGER_ENTITY_TYPES:
             db.dao(entity)  # known to the database from now on, whether or not a plugin has brought it
+        db.declare(LEDGER_PATTERNS)
         self.db = db
         self.cash = cash
         self._clock = DatabaseClock(db)
