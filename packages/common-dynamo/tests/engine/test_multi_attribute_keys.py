@@ -279,6 +279,17 @@ def test_the_contract_of_entity_types_is_kept(db: Database) -> None:
     assert {} == check_entity_type(db, TASK, examples=2).broken
 
 
+def test_a_filter_is_by_other_fields_than_those_of_the_key(tasks: DAO[Task]) -> None:
+    """DynamoDB refuses the others; here the error names the field and the way out, before anything is sent."""
+    for number in range(6):
+        tasks.create(make(id=f"n{number}", digest=bytes([number % 2])))
+    query = tasks.query(DUE, **OPEN)
+
+    assert ["n1", "n3", "n5"] == ids(query.where(lambda it: it.digest == b"\1").all())
+    with pytest.raises(ConfigurationError, match="rank is part of the key of GSI3"):
+        query.where(lambda it: (it.digest == b"\1") & ~(it.rank > 3))
+
+
 # What is refused
 
 

@@ -203,6 +203,20 @@ class BoundMultiKey:
             if size > limit:
                 raise _invalid("", f"The key of {self.index} is over {limit} bytes.")
 
+    def refuse_filter(self, attributes: Iterable[str]) -> None:
+        """Refuse a filter by *attributes* of this key: DynamoDB takes conditions on them as key conditions alone.
+
+        Raises:
+            ConfigurationError: One of them is part of the key; the first is named by its field.
+        """
+        own = {attribute.name: attribute.field for attribute in (*self.partition, *self.sort)}
+        for name in attributes:
+            if name in own:
+                raise ConfigurationError(
+                    f"{own[name]} is part of the key of {self.index}, and DynamoDB filters by no attribute of a key: name it "
+                    "in the query, or give its range in between()."
+                )
+
 
 def _size(stored: AttributeValue) -> int:
     ((kind, content),) = stored.items()

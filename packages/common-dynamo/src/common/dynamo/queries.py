@@ -10,6 +10,7 @@ from common.dynamo import requests as rq
 from common.dynamo.arguments import require_flag, require_mapping, require_whole_number
 from common.dynamo.bound_keys import QueryableKey
 from common.dynamo.changes import Recorder
+from common.dynamo.condition_paths import attribute_names
 from common.dynamo.execution import Deadline, Executor, Pattern
 from common.dynamo.expressions import all_of, record_condition
 from common.dynamo.form_filters import lets_older_through, passes
@@ -63,8 +64,14 @@ class EntityQuery(Generic[M]):
 
         A filter saves transfer, not capacity: DynamoDB charges for what it examines. Items of an older schema are all
         transferred, and judged by what their upcast steps make of them.
+
+        Raises:
+            ConfigurationError: It asks for a field that is part of the index's key itself; DynamoDB filters by none.
         """
         recorded = record_condition(Recorder(self.plan.mapped), condition)
+        native = self.plan.mapped.native.get(self.index or "")
+        if native is not None:
+            native.refuse_filter(attribute_names(recorded))
         return replace(self, filter=all_of([self.filter, recorded]))
 
     def between(self, low: Any, high: Any) -> "EntityQuery[M]":

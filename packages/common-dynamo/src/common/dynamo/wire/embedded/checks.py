@@ -5,8 +5,8 @@ from itertools import combinations
 from types import MappingProxyType
 from typing import Any, Final
 
+from common.dynamo.condition_paths import parts_of
 from common.dynamo.requests import (
-    And,
     BeginsWith,
     Between,
     Compare,
@@ -15,11 +15,8 @@ from common.dynamo.requests import (
     Contains,
     HasType,
     In,
-    Not,
     Operand,
-    Or,
     Path,
-    Size,
     Update,
 )
 from common.dynamo.wire.embedded.conditions import sortable
@@ -49,33 +46,13 @@ def check_condition(condition: Condition | None, kind: str = "ConditionExpressio
     if condition is None:
         return
     count = 0
-    for part in _parts(condition):
+    for part in parts_of(condition):
         count += 1 + len(getattr(part, "options", ()))
         check = _CHECKS.get(type(part))
         if check is not None:
             check(part, kind)
     if count > _MANY_PARTS:
         _measure(lambda: condition_text(condition, Placeholders()))
-
-
-def _parts(condition: Condition) -> Iterator[Condition]:
-    yield condition
-    if isinstance(condition, And | Or):
-        for part in condition.parts:
-            yield from _parts(part)
-    elif isinstance(condition, Not):
-        yield from _parts(condition.part)
-
-
-def attribute_names(condition: Condition) -> Iterator[str]:
-    """Yield the top-level attributes that *condition* looks at."""
-    for part in _parts(condition):
-        for name in ("path", "left", "right", "operand", "low", "high", "prefix", "member"):
-            operand = getattr(part, name, None)
-            path = operand.path if isinstance(operand, Size) else operand
-            if isinstance(path, Path):
-                yield str(path.parts[0])
-        yield from (str(option.parts[0]) for option in getattr(part, "options", ()) if isinstance(option, Path))
 
 
 def _measure(write: Callable[[], str]) -> None:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from common.dynamo.condition_paths import attribute_names
 from common.dynamo.requests import ItemKey, KeyCondition, KeySchema, Query, Scan, SortCondition
 from common.dynamo.wire.embedded.capacity import Consumed, read_units
-from common.dynamo.wire.embedded.checks import attribute_names, check_condition, check_projection
+from common.dynamo.wire.embedded.checks import check_condition, check_projection
 from common.dynamo.wire.embedded.composite_keys import partition_bytes, sort_bounds
 from common.dynamo.wire.embedded.conditions import holds
 from common.dynamo.wire.embedded.keys import exact_key, index_key, item_key, scalar_bytes, successor
