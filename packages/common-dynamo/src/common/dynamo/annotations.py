@@ -90,7 +90,7 @@ class AnnotationReader:
         codec = replace(self.codec(info.annotation, path), check=FieldCheck(info) if info.metadata else None)
         given = self._input(name, info, model)
         required = info.is_required()
-        if not codec.nullable and not codec.tags & {"SS", "NS", "BS"}:
+        if not codec.nullable and not codec.tags <= {"SS", "NS", "BS"}:
             return FieldPlan(name, given, attribute, codec, False, MISSING, not required)
         empty = None if codec.nullable else codec.decode(NULL)
         alike = required or (info.default_factory is None and info.default == empty)
@@ -252,6 +252,13 @@ def _written_as_text(annotation: type) -> ValueCodec:
     return ValueCodec(frozenset({"S"}), encode, decode)
 
 
+def _unwrapped(annotation: Any) -> Any:
+    """Return what an ``Annotated`` type annotates; every other type as it is."""
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    return annotation
+
+
 def expiry_codec(annotation: Any) -> ValueCodec:
     """Return the codec of the field that says when an item expires: epoch seconds, as DynamoDB's TTL wants them.
 
@@ -260,7 +267,9 @@ def expiry_codec(annotation: Any) -> ValueCodec:
     Raises:
         ValueError: The field is neither a datetime nor an int, with or without ``None``.
     """
-    plain = {member for member in (get_args(annotation) or (annotation,)) if member is not type(None)}
+    annotation = _unwrapped(annotation)
+    members = get_args(annotation) or (annotation,)
+    plain = {_unwrapped(member) for member in members if member is not type(None)}
     if plain == {datetime}:
         codec = ValueCodec(frozenset({"N"}), _encode_expiry, _decode_expiry, datetime)
     elif plain == {int}:

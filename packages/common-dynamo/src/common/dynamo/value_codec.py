@@ -256,12 +256,19 @@ def nullable_codec(inner: ValueCodec) -> ValueCodec:
     encode_inner, decode_inner = inner.encode, inner.decode
 
     def encode(value: Any) -> AttributeValue:
-        return NULL if value is None else encode_inner(value)
+        return NULL if value is None else _told_from_none(encode_inner(value))
 
     def decode(stored: AttributeValue) -> Any:
         return None if "NULL" in stored else decode_inner(stored)
 
     return ValueCodec(inner.tags | {"NULL"}, encode, decode, inner.kind, True, inner.member, inner.fields)
+
+
+def _told_from_none(encoded: AttributeValue) -> AttributeValue:
+    """Refuse an empty set, which is stored as nothing, where a reader would take nothing for something else."""
+    if encoded is NULL:
+        raise ValueError("is an empty set, which DynamoDB has not; give None, or declare the set without alternatives")
+    return encoded
 
 
 def list_codec(member: ValueCodec, kind: type[list[Any]] | type[tuple[Any, ...]]) -> ValueCodec:
@@ -336,7 +343,7 @@ def union_codec(members: list[ValueCodec]) -> ValueCodec:
     def encode(value: Any) -> AttributeValue:
         for member in members:
             try:
-                return member.encode(value)
+                return _told_from_none(member.encode(value))
             except TypeError:
                 continue
         raise TypeError("of a type that the union has")

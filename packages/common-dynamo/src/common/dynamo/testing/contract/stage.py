@@ -79,9 +79,10 @@ class Stage(Generic[M]):
         """Open a database of the stage's own on *database*'s wire and table.
 
         Raises:
-            ConfigurationError: The table is not empty, or *entity* cannot be used.
+            ConfigurationError: The table is not empty or lacks an index of the type, or *entity* cannot be used.
         """
         database.dao(entity)  # makes the type known, so that an embedded table gets its indexes
+        database.create_tables()
         self.entity = entity
         self.mapped = entity.mapped
         self.table = database.table_of(entity)

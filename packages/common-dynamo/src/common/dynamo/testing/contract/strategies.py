@@ -22,7 +22,7 @@ from common.dynamo.entity_type import EntityType
 from common.dynamo.value_codec import AnyScale
 from common.exceptions import ConfigurationError
 
-__all__ = ["derive_models", "texts"]
+__all__ = ["derive_models", "texts", "untried_models"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -51,6 +51,12 @@ def derive_models(entity: EntityType[M], fields: Mapping[str, SearchStrategy[Any
     derivation = _Derivation(entity, fields)
     strategy: SearchStrategy[M] = derivation.model(entity.model, "", given=fields)
     derivation.try_out(strategy)
+    return strategy
+
+
+def untried_models(entity: EntityType[M]) -> SearchStrategy[M]:
+    """Same as :func:`derive_models`, without making a model first; for types that are made up themselves."""
+    strategy: SearchStrategy[M] = _Derivation(entity, {}).model(entity.model, "", given={})
     return strategy
 
 
@@ -143,6 +149,8 @@ class _Derivation:
             inner, *metadata = get_args(annotation)
             return self.of(inner, path, limits.and_also(_Limits.of(metadata)))
         if origin in (Union, UnionType):
+            # Beside an alternative the empty set is refused: it is stored as nothing.
+            limits = limits.and_also(_Limits(alternative=True))
             members = [
                 st.none() if each is type(None) else self.of(each, path, limits) for each in get_args(annotation)
             ]
@@ -199,7 +207,8 @@ class _Derivation:
         member = self.of(arguments[0], path, nothing)
         if origin in (set, frozenset):
             make = st.sets if origin is set else st.frozensets
-            return make(member, min_size=least, max_size=most)
+            least = max(least, 1 if "alternative" in limits.facts else 0)
+            return make(member, min_size=least, max_size=max(least, most))
         return st.lists(member, min_size=least, max_size=most).map(origin)
 
 
