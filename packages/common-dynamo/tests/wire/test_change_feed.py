@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -443,6 +444,32 @@ def test_threads_keep_each_items_changes_in_order(tmp_path: Path) -> None:
             list(pool.map(count, range(4)))
 
         assert {name: list(range(21)) for name in ("CNT#left", "CNT#right")} == chains(feed_records(database))
+
+
+def test_switching_on_misses_nothing_that_follows(tmp_path: Path) -> None:
+    """Others count while the table is told to keep its changes: from the first record on, none is missing."""
+    file = tmp_path / "a.db"
+    with Database.embedded(file, entity_types=[COUNTER], fast=True) as database:
+        counters = database.dao(COUNTER)
+        counters.create(Counter(name="visits"))
+        begun = threading.Event()
+
+        def count() -> None:
+            for _ in range(40):
+                counters.update("visits", lambda change, it: change.add(it.hits, 1), deadline=30.0)
+                begun.set()
+
+        with ThreadPoolExecutor(2) as pool:
+            counting = [pool.submit(count) for _ in range(2)]
+            begun.wait(30.0)
+            with Database.embedded(file, entity_types=[COUNTER], stream=True, fast=True) as other:
+                other.dao(COUNTER).update("visits", lambda change, it: change.add(it.hits, 1), deadline=30.0)
+            for each in counting:
+                each.result()
+        records = feed_records(database)
+
+    hits = [int(record["dynamodb"]["NewImage"]["hits"]["N"]) for record in records]
+    assert list(range(hits[0], 82)) == hits
 
 
 COUNTING = """
