@@ -264,6 +264,22 @@ def compile_mapping(entity: "EntityType[M]") -> "tuple[Mapped[M], tuple[str, ...
     )
     kinds = {name: plan.codec.kind for name, plan in codec.plans.items()}
     key = _sharded(_bind(entity.key, (PARTITION, SORT), kinds, faults), entity.key)
+    indexes, native = _bind_indexes(entity, codec, key, faults)
+    faults += [*_key_faults(entity, codec), *_attribute_faults(codec), *_option_faults(entity, codec)]
+    stamps: dict[str, AttributeValue] = {TYPE: {"S": entity.name}, SCHEMA: {"N": str(entity.schema)}}
+    field_of = {plan.attribute: name for name, plan in codec.plans.items()}
+    lock_keys = {
+        unique.field: _bind(unique.key, (PARTITION, SORT), kinds, faults) for unique in entity.unique if unique.key
+    }
+    versions = _versions(entity, codec)
+    return Mapped(entity, codec, key, indexes, stamps, field_of, lock_keys, versions, native), tuple(faults)
+
+
+def _bind_indexes(
+    entity: "EntityType[Any]", codec: ModelCodec[Any], primary: BoundKey, faults: list[str]
+) -> tuple[dict[str, BoundKey], dict[str, BoundMultiKey]]:
+    """Return the indexes that are keyed by templates and those that are keyed by attributes of the model."""
+    kinds = {name: plan.codec.kind for name, plan in codec.plans.items()}
     indexes: dict[str, BoundKey] = {}
     native: dict[str, BoundMultiKey] = {}
     for index in entity.indexes:
@@ -277,16 +293,9 @@ def compile_mapping(entity: "EntityType[M]") -> "tuple[Mapped[M], tuple[str, ...
         if isinstance(index.key, MultiKey):
             bound = bind_multi_key(index.name, index.key, codec.plans, faults)
             native.update({} if bound is None else {index.name: bound})
-            continue
-        indexes[index.name] = _sharded(_bind(index.key, names, kinds, faults), index.key, of=key)
-    faults += [*_key_faults(entity, codec), *_attribute_faults(codec), *_option_faults(entity, codec)]
-    stamps: dict[str, AttributeValue] = {TYPE: {"S": entity.name}, SCHEMA: {"N": str(entity.schema)}}
-    field_of = {plan.attribute: name for name, plan in codec.plans.items()}
-    lock_keys = {
-        unique.field: _bind(unique.key, (PARTITION, SORT), kinds, faults) for unique in entity.unique if unique.key
-    }
-    versions = _versions(entity, codec)
-    return Mapped(entity, codec, key, indexes, stamps, field_of, lock_keys, versions, native), tuple(faults)
+        else:
+            indexes[index.name] = _sharded(_bind(index.key, names, kinds, faults), index.key, of=primary)
+    return indexes, native
 
 
 def _versions(entity: "EntityType[Any]", codec: ModelCodec[Any]) -> SchemaVersions:

@@ -200,9 +200,19 @@ def build_query(
             sort key, the index has keys alone, or a consistent read is asked of it.
         InvalidInput: A value cannot be part of the key.
     """
+    key = _readable_key(plan, index, consistent=consistent)
+    prefix = tuple(fields[name] for name in _leading(plan, index, key, fields))
+    partition = tuple(fields[name] for name in key.partition_fields)
+    key.conditions(partition, prefix)
+    return EntityQuery(plan, executor, cursors, pattern, key, index, partition, prefix, consistent=consistent)
+
+
+def _readable_key(plan: Plan[Any], index: str | None, *, consistent: bool) -> QueryableKey:
+    """Return the key of the table or of *index*, which can be read as models, and so consistently as is asked."""
     require_flag("consistent", consistent)
     mapped = plan.mapped
-    if index is not None and (not isinstance(index, str) or mapped.queryable(index) is None):
+    key = mapped.queryable(index) if index is None or isinstance(index, str) else None
+    if key is None:
         known = ", ".join((*mapped.indexes, *mapped.native)) or "none"
         raise ConfigurationError(f"{plan.entity.name} is not in the index that index= names; it is in: {known}.")
     if index is not None and consistent:
@@ -211,7 +221,11 @@ def build_query(
         )
     if any(each.name == index and each.projection != "ALL" for each in plan.entity.indexes):
         raise ConfigurationError(f"Index {index} holds keys alone, which are no {plan.entity.model.__name__}.")
-    key = mapped.queryable(index) or mapped.key
+    return key
+
+
+def _leading(plan: Plan[Any], index: str | None, key: QueryableKey, fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the fields of the sort key that *fields* name, from the left."""
     sorted_by = [name for name in key.sort_fields if name in fields]
     given = {*key.partition_fields, *sorted_by}
     leading = key.sort_fields[: len(sorted_by)]
@@ -219,7 +233,4 @@ def build_query(
         wanted = ", ".join(key.partition_fields)
         then = f", then optionally {', '.join(key.sort_fields)} from the left" if key.sort_fields else ""
         raise ConfigurationError(f"A query of {plan.entity.name} on {index or 'the table'} takes {wanted}{then}.")
-    partition = tuple(fields[name] for name in key.partition_fields)
-    prefix = tuple(fields[name] for name in leading)
-    key.conditions(partition, prefix)
-    return EntityQuery(plan, executor, cursors, pattern, key, index, partition, prefix, consistent=consistent)
+    return leading
