@@ -308,7 +308,7 @@ class Database(UnitsOfWork):
             deadline: Bounds everything together.
 
         Raises:
-            ConfigurationError: A table exists and differs.
+            ConfigurationError: A table exists and differs, or the engine has no index keys of several attributes.
             Unavailable: A table was not ready in time.
             RequestRefused: The engine refused, such as for lack of permission.
         """

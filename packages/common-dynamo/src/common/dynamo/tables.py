@@ -71,7 +71,8 @@ def create_tables(
     """Create what is missing of *definitions* and wait until all of it can be used. A table that exists is left alone.
 
     Raises:
-        ConfigurationError: A table exists and differs from its definition.
+        ConfigurationError: A table exists and differs from its definition, or the engine has no index keys of several
+            attributes.
         Unavailable: A table was not ready at the deadline.
         RequestRefused: The engine refused, such as for lack of permission.
     """
