@@ -192,6 +192,7 @@ class OutboxRelay:
             OutcomeUnknown: The same.
             RequestRefused: The engine refused, such as for lack of permission.
         """
+        self._pauses = {name: pause for name, pause in self._pauses.items() if pause[1].remaining() > -_LONGEST_PAUSE}
         done = RelayPass()
         for shard in range(OUTBOX_SHARDS):
             for listed in self._waiting(shard):
