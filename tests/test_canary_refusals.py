@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from common.auth.testing import quick_passwords
-from common.dynamo import Database, Transaction, exceptions
+from common.dynamo import Database, Transaction, budget, exceptions
 from common.dynamo.dao import UserDAO
 from common.dynamo.dao.ledger_types import ACCOUNT, LEDGER_ENTITY_TYPES
 from common.dynamo.exceptions import (
     AccountClosed,
+    AccountNotEmpty,
     AccountNotFound,
     AlreadyExists,
     AssetInactive,
@@ -25,8 +26,10 @@ from common.dynamo.exceptions import (
     NotFound,
     OrderConflict,
     OrderTooSmall,
+    OutboxFull,
     OutcomeUnknown,
     PriceOutOfBounds,
+    RefundTooLarge,
     RequestFenced,
     RequestIdReused,
     RequestRefused,
@@ -53,6 +56,7 @@ from common.dynamo.testing.canaries import (
     find_canaries,
     told_by,
 )
+from common.dynamo.testing.events import TOLD, Told
 from common.exceptions import CommonError, ConfigurationError, InvalidAmount, InvalidInput, MissingPart
 from common.observability.testing import Logs, Metrics, Spans
 
@@ -113,6 +117,28 @@ def miss_changes(kit: CanaryKit) -> object:
         return database.changes(after=first)
 
 
+def overspend(kit: CanaryKit) -> object:
+    """Read and write over a budget that tells, then over one that stops."""
+    with budget(trips=0, wcu=0.5):
+        kit.scraps.create(kit.scrap())
+    with budget(rcu=0.5, mode="raise"):
+        kit.scraps.get(CANARY)
+        return kit.scraps.query(id=CANARY, consistent=True).where(lambda it: it.text == CANARY).page(1)
+
+
+def ask_back_too_much(kit: CanaryKit) -> object:
+    """Have more refunded than a buy has cost."""
+    bought = kit.orders.buy(kit.trader, ASSET, 100, price=1, request_id=kit.new_id()).entry
+    assert bought.total is not None
+    return kit.balances.refund(bought, 2 * bought.total, request_id=kit.new_id())
+
+
+def stop_a_write(kit: CanaryKit) -> object:
+    """Write without a budget."""
+    with budget(wcu=0, mode="raise"):
+        return kit.scraps.create(kit.scrap())
+
+
 def overdraw(kit: CanaryKit) -> object:
     """Withdraw what is not there."""
     poor = kit.ledger.open_account(kit.newcomer().username, cash="1.00")
@@ -137,6 +163,32 @@ def use_fenced(kit: CanaryKit) -> object:
     request_id = kit.new_id()
     kit.balances.resolve(kit.trader, request_id, fence=True)
     return kit.balances.deposit(kit.trader, AMOUNT, request_id=request_id)
+
+
+def ask(kit: CanaryKit, request_id: str, *texts: str) -> None:
+    """Send a transaction under a request id that tells *texts* of one aggregate."""
+    with kit.db.transaction(request_id=request_id) as transaction:
+        for text in texts:
+            transaction.emit(Told(about=CANARY, text=text))
+
+
+def ask_otherwise(kit: CanaryKit) -> None:
+    """Use the request id of a transaction again, for another one."""
+    request_id = kit.new_id()
+    ask(kit, request_id, CANARY)
+    ask(kit, request_id, f"{CANARY} again")
+
+
+def tell_too_much(kit: CanaryKit) -> None:
+    """Emit more than an outbox takes."""
+    for _ in range(2):
+        ask(kit, kit.new_id(), CANARY * 10_000)
+
+
+def keep_no_result(kit: CanaryKit) -> None:
+    """Give a result that has no form in JSON."""
+    with kit.db.transaction(request_id=CANARY) as transaction:
+        transaction.result = {CANARY: object()}
 
 
 def store_text_as_number(kit: CanaryKit) -> object:
@@ -194,6 +246,10 @@ REFUSALS: list[tuple[type[CommonError], Refusal]] = [
             GetItem(table="no-such-table", key=SCRAP.item_key(CANARY)), Pattern("Canary.get", "GetItem")
         ),
     ),
+    (RefundTooLarge, ask_back_too_much),
+    (AccountNotEmpty, lambda kit: kit.users.close(kit.users.require(kit.trader), request_id=kit.new_id())),
+    (BudgetExceeded, overspend),
+    (BudgetExceeded, stop_a_write),
     (InsufficientFunds, overdraw),
     (
         PriceOutOfBounds,
@@ -207,6 +263,10 @@ REFUSALS: list[tuple[type[CommonError], Refusal]] = [
     ),
     (AccountNotFound, lambda kit: kit.balances.deposit(f"{CANARY}-no", AMOUNT, request_id=kit.new_id())),
     (RequestIdReused, repeat_otherwise),
+    (RequestIdReused, ask_otherwise),
+    (OutboxFull, tell_too_much),
+    (InvalidInput, keep_no_result),
+    (InvalidInput, lambda kit: ask(kit, CANARY, CANARY * 30_000)),
     (RequestFenced, use_fenced),
     (OrderConflict, lambda kit: kit.orders.confirm(kit.order("place"), request_id=kit.new_id())),
     (InvalidAmount, lambda kit: kit.balances.deposit(kit.trader, f"{AMOUNT}999", request_id=kit.new_id())),
@@ -236,6 +296,7 @@ def kit(each_engine: Engine, table_name: str) -> Iterator[CanaryKit]:
         wire=each_engine.wire(),
         table=table_name,
         entity_types=[SECRET, SCRAP, *LEDGER_ENTITY_TYPES],
+        event_types=[TOLD],
         cursor_keys=["a key for tests, and nothing else"],
     )
     database.create_tables()
@@ -246,7 +307,7 @@ def kit(each_engine: Engine, table_name: str) -> Iterator[CanaryKit]:
 def test_no_refusal_tells_what_was_refused(kit: CanaryKit, spans: Spans, metrics: Metrics, logs: Logs) -> None:
     """Each error class that exists is raised, and no text, traceback, answer, log line, span or metric has a canary.
 
-    Unavailable and OutcomeUnknown are raised by faults, beside this file; nothing raises BudgetExceeded yet.
+    Unavailable and OutcomeUnknown are raised by faults, beside this file.
     """
     errors: dict[str, CommonError] = {}
     for number, (kind, refuse) in enumerate(REFUSALS):
@@ -262,4 +323,4 @@ def test_no_refusal_tells_what_was_refused(kit: CanaryKit, spans: Spans, metrics
     reached = {ancestor for error in errors.values() for ancestor in type(error).__mro__}
     known = {getattr(exceptions, name) for name in exceptions.__all__}
     errors_known = {kind for kind in known if isinstance(kind, type) and issubclass(kind, DynamoError)}
-    assert {Unavailable, OutcomeUnknown, BudgetExceeded} == errors_known - reached
+    assert {Unavailable, OutcomeUnknown} == errors_known - reached
