@@ -17,7 +17,7 @@ from opentelemetry.trace import StatusCode
 
 from common.auth.testing import quick_passwords
 from common.core import App, Plugins, Settings
-from common.dynamo import DAO, Database, Transaction
+from common.dynamo import DAO, Database, EmittedEvent, OutboxRelay, Transaction
 from common.dynamo.dao import AssetBalanceDAO, AssetDAO, AssetTransactionDAO, BalanceDAO, OrderDAO, UserDAO
 from common.dynamo.dao.ledger_types import LEDGER_ENTITY_TYPES
 from common.dynamo.exceptions import OutcomeUnknown, Unavailable
@@ -35,9 +35,11 @@ from common.dynamo.testing.canaries import (
     SECRET,
     TEXT_OF_SCRAP,
     CanaryKit,
+    Scrap,
     find_canaries,
     told_by,
 )
+from common.dynamo.testing.events import TOLD, Told
 from common.entities import OrderStatus, OrderType
 from common.exceptions import CommonError
 from common.observability.health import HealthRunner, Level
@@ -74,6 +76,29 @@ def transact(kit: CanaryKit, *operations: Callable[[Transaction], object]) -> No
             operation(transaction)
 
 
+def upsert(kit: CanaryKit, scrap: Scrap) -> Scrap:
+    """Change a scrap, or store it where there is none."""
+    return kit.scraps.upsert(scrap.id, rename, default=scrap)
+
+
+def ask_once(kit: CanaryKit, request_id: str) -> None:
+    """Send a transaction under a request id, with a result and an event."""
+    with kit.db.transaction(request_id=request_id, scope=CANARY, input=(CANARY, AMOUNT)) as transaction:
+        transaction.put(kit.scraps, kit.scrap())
+        transaction.emit(Told(about=f"{CANARY}{request_id}", text=CANARY))
+        transaction.result = {"text": CANARY, "amount": AMOUNT}
+
+
+def relay(calm: CanaryKit, tried: CanaryKit) -> None:
+    """Relay an event that cannot be published."""
+
+    def refuse(event: EmittedEvent) -> None:
+        raise ConnectionError(event.body)
+
+    ask_once(calm, calm.new_id())
+    OutboxRelay(tried.db, refuse).run_once()
+
+
 Call = Callable[[CanaryKit, CanaryKit], object]
 """One call of the second kit, with what it needs prepared by the first, whose calls meet no faults. Names of calls are
 those of operations; more than one call of an operation tells them apart behind a space."""
@@ -100,7 +125,7 @@ GENERIC: dict[str, Call] = {
         calm.stored_scrap().id, rename, where=lambda it: it.text == CANARY
     ),
     "Scrap.update once": lambda calm, tried: tried.scraps.update(calm.stored_scrap().id, count, request_id=CANARY),
-    "Scrap.upsert": lambda calm, tried: tried.scraps.upsert(calm.scrap().id, rename, default=calm.scrap()),
+    "Scrap.upsert": lambda calm, tried: upsert(tried, calm.scrap()),
     "Scrap.delete": lambda calm, tried: tried.scraps.delete(calm.stored_scrap().id, where=lambda it: it.text == CANARY),
     "Scrap.batch_write": lambda calm, tried: tried.scraps.batch_write(
         [tried.scraps.plan.put(calm.scrap(), replace=True), tried.scraps.plan.delete(calm.stored_scrap().id)]
@@ -114,6 +139,12 @@ GENERIC: dict[str, Call] = {
         lambda tx: tx.check(tried.scraps, calm.stored_scrap().id, lambda it: it.text == CANARY),
         lambda tx: tx.part(PutItem(table=tried.db.table_of(SCRAP), item=SCRAP.encode(calm.scrap()))),
     ),
+    "Database.transaction once": lambda calm, tried: ask_once(tried, calm.new_id()),
+    "Database.replay": lambda calm, tried: tried.db.replay(calm.new_id(), scope=CANARY),
+    "Database.read": lambda calm, tried: tried.db.read(
+        (tried.secrets, calm.stored_secret()), (tried.scraps, calm.stored_scrap().id)
+    ),
+    "OutboxRelay.list": relay,
 }
 USERS: dict[str, Call] = {
     "UserDAO.create": lambda calm, tried: tried.users.create(calm.newcomer(PASSWORD), request_id=calm.new_id()),
@@ -233,6 +264,7 @@ def story(each_engine: Engine, table_name: str, faults: FaultPlan) -> Iterator[S
     options: dict[str, Any] = {
         "table": table_name,
         "entity_types": [SECRET, SCRAP, *LEDGER_ENTITY_TYPES],
+        "event_types": [TOLD],
         "cursor_keys": ["a key for tests, and nothing else"],
     }
     calm = Database.connect(wire=wire, **options)
@@ -284,7 +316,8 @@ def test_every_operation_of_every_dao_is_called() -> None:
 
     assert wanted <= OPERATIONS | {"UserDAO.require"}
     assert methods(DAO) == {name.partition(".")[2] for name in OPERATIONS if name.startswith(("Secret.", "Scrap."))}
-    assert {"create", "put", "update", "delete", "check", "part", "request"} == methods(Transaction)
+    told = {"create", "put", "update", "delete", "check", "part", "request", "emit"}
+    assert told | {"result_as"} == methods(Transaction)
 
 
 def methods(kind: type) -> set[str]:
