@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from common.dynamo.dao import Applied
+from common.dynamo.dao.ledger_types import BOOK_SHARDS, ORDER
 from common.dynamo.exceptions import (
     AccountNotFound,
     InsufficientFunds,
@@ -386,3 +387,22 @@ def test_an_expired_order_is_not_triggered_and_a_living_one_not_expired(ledger: 
             step(ledger, order, target)
         assert (conflict.value.current, conflict.value.final) == (S.QUEUED, False)
     assert step(ledger, endless, S.TRIGGERED).entry.status is S.TRIGGERED
+
+
+def test_the_book_is_one_order_over_its_shards(ledger: LedgerKit) -> None:
+    """Orders lie in four partitions, so that none is hot, and are read as one book: best limit first, each once."""
+    user = ledger.open_account(cash="5000.00")
+    limits = [Decimal(100 + number * 7 % 24) for number in range(24)]
+    placed = [ledger.place(user, quantity="0.2", limit=limit) for limit in limits]
+
+    first = ledger.orders.due("BTC", OrderType.LIMIT_BUY, "100.00", limit=7)
+    pages = [first]
+    while pages[-1].next is not None:
+        pages.append(ledger.orders.due("BTC", OrderType.LIMIT_BUY, "100.00", limit=7, after=pages[-1].next))
+    read = [order for page in pages for order in page.items]
+    keys = {ORDER.index_keys(ledger.db.dao(ORDER).require((user, order.id)))["g2pk"]["S"] for order in placed}
+
+    assert [len(page.items) for page in pages] == [7, 7, 7, 3]
+    assert [order.limit_price for order in read] == sorted(limits, reverse=True)
+    assert {order.id for order in read} == {order.id for order in placed}
+    assert keys == {f"LO#BTC#BUY#{shard:02}" for shard in range(BOOK_SHARDS)}

@@ -105,7 +105,7 @@ class Work:
         """Register, log in, change."""
         new = self.kit.new_id
         wanted = UserCreate(username="alice", email="alice@example.org", password="correct horse")
-        ids = [new() for _ in range(4)]
+        ids = [new() for _ in range(5)]
         self.now_and_later(lambda kit: kit.users.create(wanted, request_id=ids[0]))
         seen = self.kit.users.require("alice")
         self.kit.users.authenticate("alice", "correct horse")
@@ -114,6 +114,8 @@ class Work:
         self.now_and_later(lambda kit: kit.users.set_password(second, "battery staple", request_id=ids[2]))
         third = self.kit.users.require("alice")
         self.now_and_later(lambda kit: kit.users.change_email(third, "new@example.org", request_id=ids[3]))
+        fourth = self.kit.users.require("alice")
+        self.now_and_later(lambda kit: kit.users.close(fourth, request_id=ids[4]))
 
     def cash(self) -> None:
         """Pay in and out, look up, give up; a deposit to nobody whose first answer is lost."""
@@ -124,12 +126,22 @@ class Work:
         self.now_and_later(lambda kit: kit.balances.withdraw(user, 5000, request_id=ids[2]))
         self.faults.script(Fault.DROP_BEFORE)
         self.now_and_later(lambda kit: kit.balances.deposit("nobody", 5, request_id=ids[3]))
+        self.corrections()
         self.kit.balances.get(user)
         self.kit.balances.entry(user, ids[0])
         self.kit.balances.resolve(user, ids[0])
         self.kit.balances.resolve(user, new(), fence=True)
         self.kit.balances.history(user, since=NOON)
         self.kit.balances.history(user, consistent=True)
+
+    def corrections(self) -> None:
+        """Adjust a balance, by too much as well, and refund what an order has cost."""
+        new, user = self.kit.new_id, self.unseen.open_account(cash="100.00")
+        ids = [new() for _ in range(3)]
+        bought = self.unseen.orders.buy(user, "BTC", "0.5", price="100.00", request_id=new()).entry
+        self.now_and_later(lambda kit: kit.balances.adjust(user, "-5", reason="a fee", request_id=ids[0]))
+        self.now_and_later(lambda kit: kit.balances.adjust(user, "-5000", reason="a fee", request_id=ids[1]))
+        self.now_and_later(lambda kit: kit.balances.refund(bought, "5.00", request_id=ids[2]))
 
     def inventory(self) -> None:
         """Create assets, price them, list them."""

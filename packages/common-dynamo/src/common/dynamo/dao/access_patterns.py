@@ -13,6 +13,7 @@ from common.dynamo.access import (
     delete,
     get,
     put,
+    queries,
     query,
     transact,
     update,
@@ -20,6 +21,7 @@ from common.dynamo.access import (
 from common.dynamo.dao.ledger_types import (
     ACCOUNT,
     ASSET,
+    BOOK_SHARDS,
     EMAIL,
     ENTRY,
     ORDER,
@@ -42,7 +44,7 @@ _BOTH: Final = batch_get(ENTRY, ORDER)
 
 _PAGE: Final = "a page of 20 items of 1 KB"
 _CATALOGUE: Final = "up to 4 KB of assets"
-_BOOK: Final = "up to 4 KB of the book"
+_BOOK: Final = "up to 4 KB of each shard of the book"
 
 _SWAP: Final = transact(update(ACCOUNT), put(ENTRY), put(ORDER))
 _PLACE: Final = transact(update(ACCOUNT), put(ORDER))
@@ -148,8 +150,8 @@ _ORDERS: Final = (
     _row("OrderDAO.list", query(ORDER), rcu=2.5, is_exact=False, note=_PAGE),
     _row("OrderDAO.list", query(ORDER), case="consistent", rcu=5, is_exact=False, note=_PAGE),
     _row("OrderDAO.by_status", query(ORDER, ORDERS_BY_STATUS), rcu=2.5, is_exact=False, note=_PAGE),
-    _row("OrderDAO.due", query(ORDER, ORDER_BOOK), rcu=0.5, note=_BOOK),
-    _row("OrderDAO.overdue", query(ORDER, ORDER_BOOK), rcu=0.5, note=_BOOK),
+    _row("OrderDAO.due", *queries(ORDER, ORDER_BOOK), rcu=0.5 * BOOK_SHARDS, note=_BOOK),
+    _row("OrderDAO.overdue", *queries(ORDER, ORDER_BOOK), rcu=0.5 * BOOK_SHARDS, note=_BOOK),
 )
 
 LEDGER_PATTERNS: Final[tuple[AccessPattern, ...]] = (*_USERS, *_CASH, *_ASSETS, *_ORDERS)

@@ -13,7 +13,7 @@ from common.dynamo.dao.access_patterns import named
 from common.dynamo.dao.arguments import require_given
 from common.dynamo.dao.instruction import Instruction
 from common.dynamo.dao.ledger import Ledger
-from common.dynamo.dao.ledger_types import BOOK_SHARD, ORDER, ORDER_BOOK, ORDERS_BY_STATUS
+from common.dynamo.dao.ledger_types import ORDER, ORDER_BOOK, ORDERS_BY_STATUS
 from common.dynamo.dao.order_lookup import find_order, resolve_order
 from common.dynamo.dao.order_steps import Step, is_expired_at, recall, review, take
 from common.dynamo.dao.order_submissions import market_order, pending_order, queued_order
@@ -365,8 +365,8 @@ class OrderDAO:
     ) -> Page[Order]:
         """Return queued limit orders whose limit *price* has reached, the best limit first.
 
-        1 round trip, half a read unit per 4 KB. Read from an index: each order is checked by its next step, which is
-        :meth:`trigger`, or :meth:`expire` where its time is over (``Order.is_expired``).
+        A round trip and half a read unit per 4 KB for each of the book's four shards, which are asked at the same time. Read
+        from an index: each order is checked by its next step, which is :meth:`trigger`, or :meth:`expire` where its time is over (``Order.is_expired``).
 
         Args:
             asset: Id of the asset.
@@ -398,7 +398,7 @@ class OrderDAO:
     ) -> Page[Order]:
         """Return queued limit orders whose time is over at *as_of*, for :meth:`expire`; reads that side of the book.
 
-        Half a read unit per 4 KB of the book, 1 round trip per MB. *as_of* is aware, and the same on every page.
+        Half a read unit per 4 KB of the book, a round trip per shard and MB. *as_of* is aware, and the same on every page.
         Otherwise the same as :meth:`due`.
         """
         moment = require_moment(as_of, pointer="/as_of")
@@ -461,7 +461,7 @@ class OrderDAO:
         if not require_given(type, OrderType, pointer="/type").is_limit:
             raise InvalidInput(errors=(FieldError("/type", "order_terms", "Only limit orders wait for a price."),))
         name = require_asset_id(asset, pointer="/asset")
-        query = self._orders.query(ORDER_BOOK, asset=name, book_side=type.side, book_shard=BOOK_SHARD)
+        query = self._orders.query(ORDER_BOOK, asset=name, book_side=type.side)
         return replace(query, pattern=pattern)
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from common.dynamo.dao.instruction import Instruction, stale_request_id
-from common.dynamo.dao.ledger_types import ACCOUNT, BOOK_SHARD, ORDER, ORDER_BOOK, ORDERS_BY_STATUS
+from common.dynamo.dao.ledger_types import ACCOUNT, ORDER, ORDER_BOOK, ORDERS_BY_STATUS
 from common.dynamo.dao.order_terms import steps
 from common.dynamo.dao.outcomes import Applied
 from common.dynamo.dao.postings import Posting, account_update
@@ -58,7 +58,7 @@ _HISTORY: Final = Path(("hist",))
 _EXPIRY: Final = Path(("exp",))
 _FILL: Final = Path(("fill",))
 _ADD_VERSION: Final = ((Path(("ver",)), Constant({"N": "1"})),)
-_OUT_OF_BOOK: Final = tuple(Path((name,)) for name in ("g2pk", "g2sk", "side", "shard"))
+_OUT_OF_BOOK: Final = tuple(Path((name,)) for name in ("g2pk", "g2sk", "side"))
 
 
 def is_open_at(now: datetime) -> Condition:
@@ -153,7 +153,7 @@ class Step:
 
 def book_facts(side: OrderSide) -> Mapping[str, Any]:
     """Return the fields that put an order into the book."""
-    return {"book_side": side, "book_shard": BOOK_SHARD}
+    return {"book_side": side}
 
 
 def take(op: Operation, step: Step, cash: QuoteAsset) -> Applied[Order]:

@@ -118,7 +118,7 @@ class OrderTerms:
     def queued(self, instruction: Instruction) -> StoredOrder:
         """Return the limit order in the book, with its hold taken."""
         side, hold = self.trade.side, self.trade.hold
-        return self._order(instruction, PLACED_STEPS, hold=hold, book_side=side, book_shard=0)
+        return self._order(instruction, PLACED_STEPS, hold=hold, book_side=side)
 
     def pending(self, instruction: Instruction) -> StoredOrder:
         """Return the limit order that waits for its confirmation and holds nothing yet."""

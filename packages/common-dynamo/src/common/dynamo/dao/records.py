@@ -142,7 +142,6 @@ class StoredOrder(Record):
     history: tuple[OrderStep, ...] = ()
     book_side: OrderSide | None = None
     """Present while QUEUED, as the other part of the book's key."""
-    book_shard: int | None = None
     refusal: Refusal | None = None
     """Of a FAILED order: why; ``None`` where a step said so."""
     figure: Decimal | None = None
