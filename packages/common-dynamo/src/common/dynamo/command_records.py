@@ -24,7 +24,16 @@ from common.dynamo.requests import AttributeValue, Compare, Constant, Item, Item
 from common.dynamo.sizes import ITEM_LIMIT, item_size
 from common.exceptions import ConfigurationError, InvalidInput
 
-__all__ = ["COMMAND_KEY", "COMMAND_TYPE", "DEFAULT_KEEPS", "Command", "CommandRecord", "Replay"]
+__all__ = [
+    "COMMAND_KEY",
+    "COMMAND_TYPE",
+    "DEFAULT_KEEPS",
+    "Command",
+    "CommandRecord",
+    "Replay",
+    "command_key",
+    "stored_replay",
+]
 
 COMMAND_TYPE: Final = "_command"
 """The ``_t`` of a record: no entity type's name begins with ``_``."""

@@ -49,7 +49,23 @@ from common.dynamo.requests import (
 from common.dynamo.sizes import value_size
 from common.exceptions import ConfigurationError, InvalidInput
 
-__all__ = ["BACKLOG_LIMIT", "OUTBOX_KEY", "OUTBOX_SHARDS", "OUTBOX_TYPE", "Emission", "EmittedEvent", "EventType"]
+__all__ = [
+    "BACKLOG_LIMIT",
+    "BYTES",
+    "EVENTS",
+    "OUTBOX_KEY",
+    "OUTBOX_SHARDS",
+    "OUTBOX_TYPE",
+    "Emission",
+    "EmittedEvent",
+    "EventType",
+    "Outbox",
+    "outbox_key",
+    "pending_events",
+    "shard_key",
+    "shard_of",
+    "stored_size",
+]
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -27,7 +27,7 @@ from common.dynamo.span_attributes import canceled_items, merge_capacity, reques
 from common.dynamo.traffic import TrafficWindow
 from common.dynamo.wire import Answer, Wire, WireFailure
 
-__all__ = ["Recording", "SdkSpans", "Telemetry"]
+__all__ = ["Recording", "SdkSpans", "Telemetry", "continued", "suppressed", "trace_context"]
 
 SCOPE: Final = "common.dynamo"
 SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
