@@ -122,6 +122,49 @@ def everything(
     return environment
 
 
+TWIN = """
+import os
+from pydantic import BaseModel
+from common.core import hookimpl
+from common.dynamo import EntityType, Index, Key
+
+class Twin(BaseModel):
+    tenant: str
+    number: int
+    state: str = "open"
+
+SAFE = {"name": "twin", "key": Key("TWIN#{tenant}", "N#{number:10}")}
+CLASHES = {
+    "nothing": {},
+    "name": {"name": "acme-invoice"},
+    "key": {"key": Key("ACMEINV#{tenant}", "N#{number:10}")},
+    "prefix": {"key": Key("ACMEINV#{tenant}", "{state}#{number:10}")},
+    "slot": {"indexes": [Index("GSI1", Key("TWIN#{tenant}", "{number:10}"), "KEYS_ONLY")]},
+}
+
+@hookimpl(optionalhook=True)
+def common_entity_types():
+    return [EntityType(Twin, **(SAFE | CLASHES[os.environ["TWIN_CLASH"]]))]
+"""
+
+
+@pytest.fixture(scope="session")
+def acme_and_twin(tmp_path_factory: pytest.TempPathFactory, wheels: Mapping[str, Path]) -> Environment:
+    """The family's data layer, acme-plugin, and a second stranger whose entity type clashes as it is told to."""
+    folder = tmp_path_factory.mktemp("acme-and-twin")
+    project = folder / "acme-twin"
+    (project / "acme_twin").mkdir(parents=True)
+    content = PYPROJECT.format(name="acme-twin", number=9, group="common.plugins", module="acme_twin")
+    (project / "pyproject.toml").write_text(content)
+    (project / "acme_twin" / "__init__.py").write_text(TWIN)
+    subprocess.run(["uv", "build", "--quiet", "--wheel", "--out-dir", folder, project], check=True, cwd=folder)
+    environment = Environment(folder / "environment")
+    environment.install(
+        wheels["common-core"], wheels["common-dynamo"], wheels["acme-plugin"], next(folder.glob("acme_twin-*.whl"))
+    )
+    return environment
+
+
 @pytest.fixture(scope="session")
 def core_and_acme(tmp_path_factory: pytest.TempPathFactory, wheels: Mapping[str, Path]) -> Environment:
     """common-core and acme-plugin alone."""
@@ -213,8 +256,62 @@ def test_acme_is_found_called_listed_and_blocked(everything: Environment) -> Non
 
 
 def test_acmes_entity_type_gets_a_full_dao(everything: Environment) -> None:
-    """Create, update, query and read, without a line in the data layer."""
-    assert {"total": "12.50", "state": "paid", "found": [1]} == everything.probe("acme_invoice", **block(*STRANGERS))
+    """Every verb, every rule, pages, capacity, spans, tables, policy and stream, without a line in the data layer."""
+    assert {
+        "written": {
+            "total": "12.50",
+            "versions": [1, 2, 1, 1],
+            "refusals": {"again": "AlreadyExists", "unique": "UniqueViolation", "stale": "VersionConflict"},
+            "gone": True,
+        },
+        "told": {"indexes": ["GSI1", "GSI2"], "exported": True, "policy": True, "streamed": [1, 2, 3, 5]},
+        "read": {"state": "paid", "cost": [1.0, 1], "pages": [[1], [3]], "before": [1, 2, 3], "after": [1, 3]},
+        "spans": [
+            "Database.transaction",
+            *(f"Invoice.{verb}" for verb in ("create", "delete", "get", "put", "query", "require", "update", "upsert")),
+        ],
+    } == everything.probe("acme_invoice", **block(*STRANGERS))
+
+
+def test_acmes_entity_type_is_in_the_listings_of_the_command(everything: Environment) -> None:
+    """With its keys and the distribution that brought it; in what its calls cost, its table and its policy too."""
+    entities = json.loads(everything.run("common", "dynamo", "entities", "--json", **block(*STRANGERS)).stdout)
+    [acme] = [entity for entity in entities if entity["name"] == "acme-invoice"]
+    explained = everything.run("common", "dynamo", "explain", "Invoice.create", **block(*STRANGERS))
+    exported = everything.run("common", "dynamo", "tables", "export", "--table", "app", **block(*STRANGERS))
+
+    assert ("acme-plugin", "acme-plugin", "1.0.0") == (acme["plugin"], acme["dist"], acme["dist_version"])
+    assert ["ACMEINV#{tenant}", "N#{number:10}"] == acme["key"]
+    assert (0, "") == (explained.returncode, explained.stderr)
+    assert "Invoice.create" in explained.stdout
+    assert "GSI1" in exported.stdout
+
+
+CLASHES = {
+    "name": ("entity type 'acme-invoice' is already given by acme-plugin (acme-plugin 1.0.0)"),
+    "key": ("key 'ACMEINV#{} / N#{}' is already given by acme-plugin (acme-plugin 1.0.0)"),
+    "prefix": ("can be that of 'acme-invoice' of plugin acme-plugin (acme-plugin 1.0.0)"),
+    "slot": ("projection of index 'GSI1' is already given with another value by"),
+}
+
+
+@pytest.mark.parametrize("clash", CLASHES)
+def test_a_clash_of_entity_types_names_both_plugins(acme_and_twin: Environment, clash: str) -> None:
+    """Equal names, equal or overlapping keys, one index with two projections: each tells who, of which version, and whose."""
+    report = acme_and_twin.probe("open_database", TWIN_CLASH=clash)
+    [failure] = [line.strip() for line in report["error"].splitlines() if line.startswith("  ")]
+
+    assert failure.startswith("acme-twin (acme-twin 0.3.9, hook common_entity_types): ")
+    assert CLASHES[clash] in failure
+    assert "COMMON_PLUGINS_BLOCK=acme-twin" in report["error"]
+
+
+def test_without_a_clash_both_types_live_in_one_table(acme_and_twin: Environment) -> None:
+    """The twin's own type, beside Acme's and the family's."""
+    report = acme_and_twin.probe("open_database", TWIN_CLASH="nothing")
+
+    assert "" == report["error"]
+    assert {"acme-invoice", "twin", "order"} <= set(report["types"])
 
 
 def test_acme_without_dynamo(core_and_acme: Environment) -> None:

@@ -37,5 +37,7 @@ class Invoice(BaseModel):
     total: Annotated[Decimal, ExactDecimal("positive", scale=2)]
     state: InvoiceState = InvoiceState.OPEN
     issued_at: Moment
+    delete_after: Moment | None = None
+    """When the law lets go of it; then it counts as deleted. ``None`` keeps it for ever."""
     version: int = 0
     """Counts the changes; the store keeps it."""

@@ -13,6 +13,7 @@ INVOICE = EntityType(
     indexes=[BY_STATE],
     unique=[Unique("reference", scope="tenant")],
     version="version",
+    ttl="delete_after",
     scales={"total": 2},
     group="acme",
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 import pytest
 from pydantic import BaseModel
@@ -95,6 +96,18 @@ def test_an_expiry_is_stored_in_whole_epoch_seconds(expiring: DAO[Invoice]) -> N
     assert START == INVOICE.decode(item).expires_at
     with pytest.raises(InvalidInput, match="without a time zone"):
         INVOICE.encode(make_invoice(expires_at=datetime(2026, 1, 1)))  # noqa: DTZ001 - what is refused
+
+
+def test_an_annotated_time_can_say_when_an_item_expires() -> None:
+    """Such as a time with a check of its own, with or without ``None``."""
+
+    class Session(BaseModel):
+        id: str
+        until: Annotated[datetime, "checked"] | None = None
+
+    session = EntityType(Session, "session", key=Key("S#{id}", "S"), ttl="until")
+
+    assert {"N": "1767225600"} == session.encode(Session(id="1", until=datetime(2026, 1, 1, tzinfo=UTC)))["_x"]
 
 
 def test_milliseconds_are_refused_as_an_expiry() -> None:

@@ -25,7 +25,10 @@ class Registered:
     @property
     def named(self) -> str:
         """The type and its origin, for messages."""
-        return f"{self.entity.name!r} of {f'plugin {self.plugin}' if self.plugin else 'the service itself'}"
+        if self.plugin is None:
+            return f"{self.entity.name!r} of the service itself"
+        brought_by = "registered in code" if self.dist is None else f"{self.dist} {self.version}"
+        return f"{self.entity.name!r} of plugin {self.plugin} ({brought_by})"
 
 
 def check_entity_types(registered: Sequence[Registered], table_of: Mapping[str, str], default: str) -> None:
