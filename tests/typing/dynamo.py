@@ -27,6 +27,7 @@ from common.dynamo import (
     Page,
     Pattern,
     Result,
+    StreamChange,
     Transaction,
     Unique,
     View,
@@ -48,6 +49,7 @@ from common.dynamo.iam import Arns, iam_policy
 from common.dynamo.outbox import EmittedEvent, EventType
 from common.dynamo.relay import OutboxRelay, RelayPass
 from common.dynamo.requests import GetItem, Query, WriteRequest
+from common.dynamo.streams import StreamBatch
 from common.dynamo.table_drift import Drift
 
 
@@ -229,6 +231,24 @@ def events(db: Database) -> None:
     Database.embedded(event_types=[PAID])
     OutboxRelay(db, due_total)  # type: ignore[arg-type]
     Database.embedded(event_types=[INVOICE])  # type: ignore[list-item]
+
+
+def streams(db: Database, record: dict[str, object]) -> None:
+    change = db.decode_stream(record)
+    if change is not None:
+        invoice = change.of(INVOICE)
+        assert_type(invoice, StreamChange[Invoice] | None)
+        if invoice is not None:
+            assert_type(invoice.old, Invoice | None)
+            assert_type(invoice.sequence, int)
+    assert_type(db.handle_stream([record], print), StreamBatch)
+    db.handle_stream([record], due_total)  # type: ignore[arg-type]
+    db.decode_stream("record")  # type: ignore[arg-type]
+
+
+def older(dao: DAO[Invoice], item: dict[str, dict[str, str]]) -> None:
+    assert_type(dao.plan.rewrite(item), Write[Invoice])
+    assert_type(dao.plan.mapped.is_outdated(item), bool)
 
 
 def raw(db: Database, request: GetItem) -> None:
