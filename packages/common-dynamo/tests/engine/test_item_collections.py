@@ -58,6 +58,7 @@ NOTE = EntityType(
 )
 PROFILE = EntityType(Note, "profile", key=Key("C#{customer}", "A#PROFILE"))
 STRANGER = EntityType(Note, "stranger", key=Key("C#{customer}", "O#{order}#LX"))
+VISIT = EntityType(Line, "visit", key=Key("C#{customer}", "V#{order}#{number:4}"))
 ELSEWHERE = EntityType(Note, "elsewhere", key=Key("K#{customer}", "E#{order}"))
 OTHER_GROUP = EntityType(Note, "other group", key=Key("Z#{customer}", "Z#{order}"), group="apart")
 SPREAD_ORDER = EntityType(Order, "spread order", key=Key("SC#{customer}", "O#{order}", shards=4), scales={"total": 2})
@@ -71,7 +72,7 @@ ORDERS = ("1", "10", "2", "a#b")
 @pytest.fixture
 def db(engine: Engine, table_name: str) -> Iterator[Database]:
     """A database with types that share a partition, and some that do not."""
-    types = (*ALL, ELSEWHERE, OTHER_GROUP, SPREAD_ORDER, SPREAD_LINE)
+    types = (*ALL, VISIT, ELSEWHERE, OTHER_GROUP, SPREAD_ORDER, SPREAD_LINE)
     other = f"{table_name}-apart"
     options: dict[str, Any] = {"entity_types": types, "tables": {"apart": other}, "cursor_keys": ["k" * 32]}
     with engine.open(table=table_name, **options) as db:
@@ -175,6 +176,16 @@ def test_leading_fields_of_the_sort_key_narrow_all_types(filled: Database) -> No
 
     assert ["1O", "1L0", "1L1", "1L2", "1L3", "1L4", "1N"] == [told(item) for item in found.items]
     assert 8 == found.scanned
+
+
+def test_narrowing_holds_where_the_types_lie_apart(filled: Database) -> None:
+    """Between the lines of order 2 and its visits lie other lines and visits: they are examined and left out."""
+    for order in ORDERS:
+        filled.dao(VISIT).create(Line(customer="c1", order=order, number=7))
+    found = filled.collection({"customer": "c1", "order": "2"}, [VISIT, LINE]).all()
+
+    assert [("2", number) for number in (0, 1, 2, 3, 4, 7)] == [(each.order, each.number) for each in found.items]  # type: ignore[attr-defined]
+    assert found.scanned > 6
 
 
 def test_only_the_part_of_the_partition_where_the_types_are_is_examined(filled: Database) -> None:
