@@ -11,6 +11,7 @@ PUBLIC_MODULES = [
     "aws",
     "budgets",
     "backfill",
+    "change_feed",
     "entity_access",
     "exceptions",
     "hookspecs",

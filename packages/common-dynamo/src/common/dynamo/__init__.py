@@ -2,8 +2,9 @@
 
 What is here is for services and their DAOs. Other public names are in :mod:`common.dynamo.exceptions`,
 :mod:`common.dynamo.requests` (ready-made conditions, changes and requests), :mod:`common.dynamo.streams`
-(what came of a batch of records), :mod:`common.dynamo.wire`, :mod:`common.dynamo.hookspecs` and
-:mod:`common.dynamo.interceptors` (for plugins), and :mod:`common.dynamo.testing`.
+(what came of a batch of records), :mod:`common.dynamo.change_feed` (pages of an embedded database's changes),
+:mod:`common.dynamo.wire`, :mod:`common.dynamo.hookspecs` and :mod:`common.dynamo.interceptors` (for plugins), and
+:mod:`common.dynamo.testing`.
 For whoever runs a service there are :mod:`common.dynamo.access`, :mod:`common.dynamo.entity_access`,
 :mod:`common.dynamo.own_items_access` and :mod:`common.dynamo.iam` (costs and permissions),
 :mod:`common.dynamo.budgets` (what a call may cost), :mod:`common.dynamo.table_drift` and
