@@ -12,11 +12,11 @@ import pytest
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from common.dynamo import ANY_SCALE, Database, EntityType, Index, Key, Unique
+from common.dynamo import ANY_SCALE, Database, EntityType, Index, Key, MultiKey, Unique
 from common.dynamo.testing import BrokenContract, Engine, check_entity_type, models_of
 from common.dynamo.testing.contract.checking import LAWS
 from common.dynamo.testing.examples import COUNTER, INVOICE, NOTE, Note, make_invoice
-from common.exceptions import ConfigurationError
+from common.exceptions import CommonError, ConfigurationError
 
 
 @pytest.fixture
@@ -105,6 +105,35 @@ def test_a_model_that_is_frozen_and_always_expires_keeps_the_contract(database: 
 
     assert "every field is in the key, so nothing can be updated" == report.skipped["existence"]
     assert {"expiry", "round trip", "pages"} <= set(report.kept)
+
+
+class Offer(BaseModel):
+    asset: str
+    id: str
+    price: int
+    owner: str | None = None
+    placed: datetime
+
+
+OFFER = EntityType(
+    Offer,
+    "offer",
+    key=Key("OFFER#{asset}", "{id}", shards=4),
+    indexes=[
+        Index("GSI1", Key("OWN#{owner}", "{price:10}", shards=3)),
+        Index("GSI2", MultiKey("owner", ["price", "placed"])),
+    ],
+    schema=2,
+    upcast={1: dict},
+)
+
+
+def test_a_type_in_shards_with_keys_of_its_own_attributes_keeps_the_contract() -> None:
+    """Of a second schema; on the embedded engine, which has such keys."""
+    with Database.embedded(entity_types=[OFFER]) as db:
+        report = check_entity_type(db, OFFER, examples=2)
+
+    assert {"index keys", "pages", "own items"} <= set(report.kept)
 
 
 def test_the_report_lists_every_law(database: Database) -> None:
@@ -203,6 +232,24 @@ def test_a_law_that_does_not_exist_is_refused(database: Database) -> None:
     """The error names those that do."""
     with pytest.raises(ConfigurationError, match="no law roundtrip; there are round trip, misfits"):
         check_entity_type(database, NOTE, only=["roundtrip"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "told"),
+    [
+        ((Note,), {}, "entity must be an EntityType"),
+        ((NOTE,), {"examples": 0}, "examples"),
+        ((NOTE,), {"only": "versions"}, "only"),
+        ((NOTE,), {"examples": 1.5}, "examples"),
+    ],
+    ids=["no type", "no examples", "a text", "half an example"],
+)
+def test_arguments_that_cannot_be_meant_are_refused(
+    database: Database, arguments: tuple[Any, ...], options: dict[str, Any], told: str
+) -> None:
+    """Before anything is tried."""
+    with pytest.raises(CommonError, match=told):
+        check_entity_type(database, *arguments, **options)
 
 
 def test_fields_whose_values_cannot_be_derived_are_named() -> None:

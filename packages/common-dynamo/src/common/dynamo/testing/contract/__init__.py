@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel
 
+from common.dynamo.arguments import require_iterable, require_kind, require_whole_number
 from common.dynamo.entity_type import EntityType
 from common.dynamo.testing.contract.report import BrokenContract, ContractReport, LawReport
 from common.exceptions import ConfigurationError
@@ -64,12 +65,17 @@ def check_entity_type(
 
     Raises:
         BrokenContract: Laws do not hold; an ``AssertionError`` that names each of them, the field, and the models.
-        ConfigurationError: hypothesis is missing, the table is not empty, there is no such law, or no model can be made.
+        ConfigurationError: hypothesis is missing, the table is not empty, there is no such law, no model can be made, or
+            *entity* is no entity type.
+        InvalidInput: *examples* is below 1.
     """
     _require_hypothesis()
+    require_kind("entity", entity, EntityType)
+    require_whole_number("examples", examples, least=1)
+    names = require_iterable("only", only, "names of laws")
     from common.dynamo.testing.contract.checking import run_contract
 
-    report = run_contract(database, entity, strategy, examples=examples, seed=seed, only=frozenset(only))
+    report = run_contract(database, entity, strategy, examples=examples, seed=seed, only=frozenset(names))
     if report.broken:
         raise BrokenContract(report)
     return report
@@ -87,6 +93,7 @@ def models_of(entity: EntityType[M], **fields: "SearchStrategy[object]") -> "Sea
             annotation can be made; it names the field.
     """
     _require_hypothesis()
+    require_kind("entity", entity, EntityType)
     from common.dynamo.testing.contract.strategies import derive_models
 
     return derive_models(entity, fields)
