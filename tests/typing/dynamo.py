@@ -34,6 +34,7 @@ from common.dynamo import (
     Write,
     begins_with,
     between,
+    budget,
     contains,
     exists,
     is_in,
@@ -51,6 +52,7 @@ from common.dynamo.relay import OutboxRelay, RelayPass
 from common.dynamo.requests import GetItem, Query, WriteRequest
 from common.dynamo.streams import StreamBatch
 from common.dynamo.table_drift import Drift
+from common.dynamo.testing import ContractReport, check_entity_type, models_of
 
 
 class State(StrEnum):
@@ -196,6 +198,21 @@ def transactions(db: Database, invoice: Invoice, receipt: Receipt) -> None:
         tx.update(receipts, "r-1", pay)  # type: ignore[arg-type]
 
 
+def budgets(patterns: list[AccessPattern]) -> None:
+    db = Database.embedded(
+        budgets={"Invoice.*": Budget(rcu=5, pages=2, mode="raise"), "*": "declared"}, budget_mode="warn"
+    )
+    db.declare(patterns)
+    with budget(rcu=10, trips=3, mode="raise") as purse:
+        assert_type(purse.spent.rcu, float)
+        assert_type(purse.spent.trips, int)
+    Database.embedded(budgets="declared")
+    Database.embedded(budgets={"*": 5})  # type: ignore[dict-item]
+    Database.embedded(budget_mode="stop")  # type: ignore[arg-type]
+    budget(mode="stop")  # type: ignore[arg-type]
+    Budget(5)  # type: ignore[call-arg]
+
+
 def units_of_work(db: Database, invoice: Invoice, receipt: Receipt) -> None:
     invoices, receipts = db.dao(INVOICE), db.dao(RECEIPT)
     assert_type(db.read((invoices, ("t1", 7))), tuple[Invoice | None])
@@ -274,3 +291,9 @@ def access(db: Database) -> None:
     assert_type(db.diff_tables(stream=True), tuple[Drift, ...])
     iam_policy(patterns, Arns(region="eu-central-1", account="123456789012"), table_of=db.table_of)
     iam_policy(patterns, "eu-central-1", table_of=db.table_of)  # type: ignore[arg-type]
+
+
+def contract(db: Database) -> None:
+    assert_type(check_entity_type(db, INVOICE, models_of(INVOICE), examples=5), ContractReport)
+    check_entity_type(db, Invoice)  # type: ignore[arg-type]
+    check_entity_type(db, INVOICE, models_of(RECEIPT))  # type: ignore[misc]
