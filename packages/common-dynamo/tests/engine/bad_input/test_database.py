@@ -141,6 +141,8 @@ RIGHT: Mapping[str, Mapping[str, Any]] = {
     "decode_stream": {"record": {}},
     "handle_stream": {"event": {"Records": []}, "handler": print},
 }
+APART = ("connect", "embedded", "changes")
+"""What is tested by itself: the opening of a database, and what embedded ones alone have."""
 NAMES = {
     "given": "deadline",
     "after": "position",
@@ -160,14 +162,19 @@ def test_every_public_method_and_every_option_is_in_the_tables() -> None:
     assert DatabaseOptions.__annotations__.keys() == OPTIONS.keys()
 
 
-@pytest.mark.parametrize(
-    "case", cases({name: row for name, row in ROWS.items() if name not in ("connect", "embedded")})
-)
+@pytest.mark.parametrize("case", cases({name: row for name, row in ROWS.items() if name not in APART}))
 def test_a_wrong_argument_of_a_database_is_refused_before_anything_is_sent(database: Database, case: Case) -> None:
     """By the error that says whose mistake it is, naming the parameter and repeating no value."""
     method, right = getattr(database, case.method), RIGHT.get(case.method, {})
 
     assert_refused(case, lambda wrong: method(**{**right, case.parameter: wrong}), named=NAMES.get(case.parameter))
+
+
+@pytest.mark.parametrize("case", cases({"changes": ROWS["changes"]}))
+def test_a_wrong_argument_of_the_change_feed_is_refused(case: Case) -> None:
+    """Which embedded databases alone have."""
+    with Database.embedded(entity_types=[CARD], stream=True) as database:
+        assert_refused(case, lambda wrong: database.changes(**{case.parameter: wrong}), named=NAMES.get(case.parameter))
 
 
 @pytest.mark.parametrize("case", cases({name: ROWS[name] for name in ("connect", "embedded")}))
