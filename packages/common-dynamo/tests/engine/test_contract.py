@@ -76,7 +76,7 @@ ORDER = EntityType(
     unique=[Unique("code", scope=("shop", "currency")), Unique("note")],
     version="revision",
     ttl="until",
-    scales={"rank": 2, "lines.price": 4, "weights": ANY_SCALE, "share": lambda row, key: 3},
+    scales={"rank": 2, "lines.price": 4, "weights": ANY_SCALE, "share": lambda row, key: 2 + row["urgent"]},
     attributes={"hits": "h"},
 )
 
