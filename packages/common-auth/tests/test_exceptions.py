@@ -39,6 +39,7 @@ TABLE = {
     "AuthUnavailable": (503, "auth_unavailable", None),
     "HashingOverloaded": (503, "auth_unavailable", None),
     "KeySourceUnavailable": (503, "auth_unavailable", None),
+    "StoreUnavailable": (503, "auth_unavailable", None),
     "RevocationUnavailable": (503, "auth_unavailable", None),
     "AuditUnavailable": (503, "auth_unavailable", None),
     "ClaimsUnavailable": (503, "auth_unavailable", None),

@@ -31,6 +31,7 @@
         ├── AuthUnavailable         503  repeat later
         │   ├── HashingOverloaded        .retry_after
         │   ├── KeySourceUnavailable
+        │   ├── StoreUnavailable         a write may have happened or not; repeat it
         │   ├── RevocationUnavailable
         │   ├── AuditUnavailable
         │   └── ClaimsUnavailable
@@ -72,6 +73,7 @@ __all__ = [
     "RevocationUnavailable",
     "RoleRequired",
     "ScopeRequired",
+    "StoreUnavailable",
     "TokenError",
     "TokenExpired",
     "TokenInvalid",
@@ -295,6 +297,10 @@ class HashingOverloaded(_RetryLater, AuthUnavailable):
 
 class KeySourceUnavailable(AuthUnavailable):
     """The holder of the keys does not answer."""
+
+
+class StoreUnavailable(AuthUnavailable):
+    """A store of authentication does not answer. A write may have happened or not; it can be repeated."""
 
 
 class RevocationUnavailable(AuthUnavailable):

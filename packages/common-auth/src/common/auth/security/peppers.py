@@ -9,7 +9,7 @@ from common.auth.exceptions import ConfigurationError, HashUnsupported
 from common.auth.security.key_strength import require_strong_secret
 from common.auth.security.password_format import StoredHash
 from common.auth.security.secrets import SecretBytes
-from common.auth.security.stores import CredentialStore
+from common.auth.security.stores import StoredHashes
 
 __all__ = ["PEPPER_ID", "PepperRing", "PepperSource"]
 
@@ -99,7 +99,7 @@ class PepperRing:
             )
         return PepperRing({**self._peppers, pepper_id: sealed}, active=pepper_id)
 
-    def without(self, pepper_id: str, credentials: CredentialStore) -> "PepperRing":
+    def without(self, pepper_id: str, credentials: StoredHashes) -> "PepperRing":
         """Return a ring that lacks *pepper_id*, once no stored hash needs it.
 
         Args:
@@ -122,7 +122,7 @@ class PepperRing:
         return PepperRing(kept, active=self._active_id)
 
     @staticmethod
-    def hashes_by_pepper(credentials: CredentialStore) -> Counter[str]:
+    def hashes_by_pepper(credentials: StoredHashes) -> Counter[str]:
         """Count the stored hashes by the pepper id they need; ``-`` counts those without one, legacy ones included."""
         return Counter(StoredHash.pepper_needed_by(stored) for stored in credentials.stored_hashes())
 
