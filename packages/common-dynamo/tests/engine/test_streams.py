@@ -254,6 +254,7 @@ def test_a_change_is_typed_by_its_entity() -> None:
         ({"type": "Service", "principalId": "dynamodb.amazonaws.com"}, True),
         ({"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}, True),
         ({"type": "Service", "principalId": "elsewhere.amazonaws.com"}, False),
+        ("Service", False),
         (None, False),
     ],
 )
@@ -315,6 +316,8 @@ def test_an_image_that_does_not_fit_is_an_invalid_item() -> None:
         a_record(NewImage={"_t": {"S": "note"}, "x": {"B": "not base64!"}}),
         a_record(NewImage={"_t": {"S": "note"}, "x": {"B": 5}}),
         a_record(Keys="NOTE#1"),
+        a_record(ApproximateCreationDateTime=1e30),
+        a_record(ApproximateCreationDateTime=float("nan")),
     ],
 )
 def test_what_is_no_record_is_invalid_input(record: Any) -> None:

@@ -187,15 +187,22 @@ def _sequence(stream: Record) -> int:
 
 def _identity(record: Record) -> tuple[Any, Any]:
     """Return type and principal of who made the change; Lambda begins their names with a small letter, boto3 does not."""
-    identity = record.get("userIdentity") or {}
+    identity = record.get("userIdentity")
+    if not isinstance(identity, Mapping):
+        return None, None
     return identity.get("type", identity.get("Type")), identity.get("principalId", identity.get("PrincipalId"))
 
 
 def _moment(given: Any) -> datetime | None:
     """Return a moment in UTC: boto3 has a datetime, JSON has epoch seconds."""
-    if isinstance(given, datetime):
-        return given.astimezone(UTC)
-    return datetime.fromtimestamp(given, UTC) if isinstance(given, int | float) else None
+    try:
+        if isinstance(given, datetime):
+            return given.astimezone(UTC)
+        return datetime.fromtimestamp(given, UTC) if isinstance(given, int | float) else None
+    except (OverflowError, ValueError, OSError):
+        raise InvalidInput(
+            "This is no record of a DynamoDB stream: its ApproximateCreationDateTime is no moment."
+        ) from None
 
 
 def _image(image: Any) -> dict[str, AttributeValue] | None:
