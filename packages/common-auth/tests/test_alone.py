@@ -5,12 +5,14 @@ import sys
 from importlib import metadata
 
 IMPORT_ALL = """
-import importlib, pkgutil, sys
+import importlib, pathlib, sys
 import common.auth
 print("door", *sorted(name for name in sys.modules if name.startswith("common.")))
-for module in pkgutil.walk_packages(common.auth.__path__, "common.auth."):
-    if not module.name.endswith((".testing", ".gateway.fastapi")):
-        importlib.import_module(module.name)
+root = pathlib.Path(common.auth.__path__[0])
+for path in root.rglob("*.py"):
+    parts = path.relative_to(root).with_suffix("").parts
+    if parts[0] not in ("testing", "dynamo") and parts != ("gateway", "fastapi"):
+        importlib.import_module(".".join(("common.auth", *parts)).removesuffix(".__init__"))
 print("all", *sys.modules)
 """
 
