@@ -121,7 +121,7 @@ def test_every_kind_of_component_has_one_form() -> None:
         ("{price:3.2}", Decimal("1.005"), "does not fit 2 decimal places"),
         ("{at}", datetime(2026, 1, 1), "without a time zone"),  # noqa: DTZ001 - what is refused
         ("{day}", datetime(2026, 1, 1, tzinfo=UTC), "must be a date"),
-        ("{side}", "buy", "must be a member"),
+        ("{side}", "buy", "must be a Side, not str"),
         ("{a}", "x" * 1025, "over 1024 bytes"),
         ("{a}", "ü" * 513, "over 1024 bytes"),
     ],

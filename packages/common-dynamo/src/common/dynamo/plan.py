@@ -158,7 +158,7 @@ class Plan(Generic[M]):
         require_flag("replace", replace)
         require_flag("unlocked", unlocked)
         self.mapped.require_own(model)
-        self._require_old(old)
+        self._check_given(old)
         spreads = self.mapped.codec.spreads
         if spreads and not replace:
             raise ConfigurationError(
@@ -202,7 +202,9 @@ class Plan(Generic[M]):
         if size > ITEM_LIMIT:
             raise InvalidInput(f"A {self.entity.name} is over {ITEM_LIMIT // 1024} KB, DynamoDB's limit for an item.")
 
-    def _require_old(self, old: object) -> None:
+    def _check_given(self, old: object, **flags: object) -> None:
+        for name, flag in flags.items():
+            require_flag(name, flag)
         if old is not None:
             self.mapped.require_own(old, "old")
 
@@ -242,27 +244,22 @@ class Plan(Generic[M]):
             ConfigurationError: A version, or a part of an index key or lock, is missing; or the change touches what
                 only the layer writes.
         """
-        require_flag("unlocked", unlocked)
-        require_flag("once", once)
-        self._require_old(old)
+        self._check_given(old, unlocked=unlocked, once=once)
         known = {} if known is None else require_mapping("known", known)
         key, asked = self.mapped.item_key(target), self._asked(where)
         now, write_id = self.clock(), self.new_write_id()
         seen = self._seen(target, known, expect, guarded=where is not None or unlocked, unlocked=unlocked)
         row = {**self.mapped.row(target), **known}
-        update = record_change(self.mapped, change, row)
-        refuse_layer_fields(self.mapped, update)
-        self._check_update(update)
+        update = self._recorded(change, row)
         assigned = assigned_fields(self.mapped, update)
         indexed = index_changes(self.mapped, assigned, row)
         locks, guards = self._changed_locks(target, assigned, old, now, write_id)
-        stored = {**row, **(vars(old) if old else {})}
-        unchanged = self._unchanged(indexed.used | known.keys() | guards, stored)
+        unchanged = self._unchanged(indexed.used | known.keys() | guards, {**row, **(vars(old) if old else {})})
         new_here = rq.Compare("<>", WRITE_ID_PATH, rq.Constant({"S": write_id})) if once else None
-        conditions = [self._alive(now), self._version_is(seen), *unchanged, asked, new_here]
-        conditions.append(self._own_form())
+        form = self._own_form()
+        condition = all_of([self._alive(now), self._version_is(seen), *unchanged, asked, new_here, form])
         full = self._completed(update, indexed, seen, write_id)
-        main = rq.UpdateItem(table=self.table, key=key, update=full, condition=all_of(conditions), returns="ALL_NEW")
+        main = rq.UpdateItem(table=self.table, key=key, update=full, condition=condition, returns="ALL_NEW")
         return Write(
             verb="update",
             mapped=self.mapped,
@@ -272,13 +269,16 @@ class Plan(Generic[M]):
             now=now,
             repeatable=seen is not None or is_repeatable(update),
             expected=seen,
-            needs_form=self._own_form() is not None,
+            needs_form=form is not None,
         )
 
-    def _check_update(self, update: rq.Update) -> None:
-        """Refuse what no item can hold: what *update* sets and adds, by itself."""
+    def _recorded(self, change: ChangeCallback[M], row: Mapping[str, Any]) -> rq.Update:
+        """Return what *change* is, if it touches nothing of the layer's and could be held by an item."""
+        update = record_change(self.mapped, change, row)
+        refuse_layer_fields(self.mapped, update)
         given = [(path, value) for path, value in (*update.set, *update.add) if isinstance(value, rq.Constant)]
         self._check_size({f"{position}": value.value for position, (_, value) in enumerate(given)})
+        return update
 
     def _completed(self, update: rq.Update, indexed: IndexChanges, seen: int | None, write_id: str) -> rq.Update:
         """Return *update* with index keys, write id and version."""
@@ -332,21 +332,14 @@ class Plan(Generic[M]):
             InvalidInput: The key is incomplete or a value does not fit.
             ConfigurationError: A version or the stored model is missing.
         """
-        require_flag("must_exist", must_exist)
-        require_flag("unlocked", unlocked)
-        self._require_old(old)
+        self._check_given(old, must_exist=must_exist, unlocked=unlocked)
         now = self.clock()
         guarded = unlocked or where is not None
         seen = self._seen(target, None, expect, guarded=guarded, unlocked=unlocked)
         stored = target if isinstance(target, self.entity.model) else old
         guards = [self._version_is(seen)]
-        locks: tuple[Any, ...] = ()
-        if self.entity.unique:
-            if stored is None:
-                raise StoredModelNeeded(
-                    f"A delete of {self.entity.name} gives back the locks of unique fields: give the model as it was read."
-                )
-            locks = locks_of_delete(self.mapped, self.table, vars(stored))
+        locks = self._returned_locks(stored)
+        if stored is not None and self.entity.unique:
             guards += self._unchanged(involved_fields(self.mapped), vars(stored))
         guards.append(self._asked(where))
         needs_form = self._own_form() is not None and any(guards)
@@ -365,6 +358,16 @@ class Plan(Generic[M]):
             expected=seen,
             needs_form=needs_form,
         )
+
+    def _returned_locks(self, stored: M | None) -> tuple[Any, ...]:
+        """Return the locks that a deletion of *stored* gives back."""
+        if not self.entity.unique:
+            return ()
+        if stored is None:
+            raise StoredModelNeeded(
+                f"A delete of {self.entity.name} gives back the locks of unique fields: give the model as it was read."
+            )
+        return locks_of_delete(self.mapped, self.table, vars(stored))
 
     def check(self, key: KeyValues, where: Where[M] | None = None, *, absent: bool = False) -> Write[M]:
         """Return the check, for a transaction, that an item exists and *where* holds, or that it is *absent*."""

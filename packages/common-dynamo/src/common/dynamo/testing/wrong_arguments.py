@@ -6,8 +6,11 @@ parameter and repeats no value.
 
 >>> [wrong.what for wrong in FLAG][:2]
 ['None', 'an int']
->>> undescribed(Path, {"parts": {}})
-['Path.parts: there is no such method']
+>>> class Switch:
+...     def turn(self, on):
+...         ...
+>>> undescribed(Switch, {"flip": {}})
+['Switch.flip: there is no such method', 'Switch.turn: it has no row']
 """
 
 import inspect
@@ -87,6 +90,7 @@ DEADLINE: Final = wrong_values(
     NaN=float("nan"),
     infinity=float("inf"),
     a_huge_int=10**400,
+    eleven_days=1_000_001,
     a_Decimal=Decimal(1),
     a_list=[1.0],
 )
