@@ -10,11 +10,12 @@ Values of fields and keys are not checked here: their codecs and templates refus
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from common.exceptions import ConfigurationError, FieldError, InvalidInput
 
 __all__ = [
+    "LONGEST_DEADLINE",
     "require_callback",
     "require_flag",
     "require_iterable",
@@ -28,6 +29,9 @@ __all__ = [
 
 T = TypeVar("T")
 
+LONGEST_DEADLINE: Final = 1_000_000.0
+"""Seconds that a call may be given, at most: eleven days. What waits below, sockets and SQLite, counts in milliseconds."""
+
 
 def require_flag(name: str, value: object) -> None:
     """Refuse what is neither ``True`` nor ``False``: every other value is a mistake that happens to be true or false.
@@ -39,11 +43,11 @@ def require_flag(name: str, value: object) -> None:
         _misused(name, "True or False", value)
 
 
-def require_seconds(name: str, value: object) -> float:
+def require_seconds(name: str, value: object, *, most: float = math.inf) -> float:
     """Return a number of seconds; zero or below is a time that is over.
 
     Raises:
-        ConfigurationError: It is no number, or not a finite one.
+        ConfigurationError: It is no number, not a finite one, or above *most*.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         _misused(name, "a number of seconds or a Deadline", value)
@@ -53,6 +57,8 @@ def require_seconds(name: str, value: object) -> float:
         seconds = math.inf
     if not math.isfinite(seconds):
         raise ConfigurationError(f"{name} must be a finite number of seconds; every call has an end.")
+    if seconds > most:
+        raise ConfigurationError(f"{name} must be at most {most:,.0f} seconds.")
     return seconds
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
 
-from common.dynamo.arguments import require_seconds
+from common.dynamo.arguments import LONGEST_DEADLINE, require_seconds
 from common.dynamo.budget_control import REQUEST_PURSE, BudgetControl, Watch
 from common.dynamo.cost import NOTHING, Cost, cost_of, count
 from common.dynamo.exceptions import (
@@ -107,7 +107,7 @@ class Executor:
             return Deadline(self.monotonic() + self._default, self.monotonic)
         if isinstance(given, Deadline):
             return given
-        return Deadline(self.monotonic() + require_seconds("deadline", given), self.monotonic)
+        return Deadline(self.monotonic() + require_seconds("deadline", given, most=LONGEST_DEADLINE), self.monotonic)
 
     def operation(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 from common.dynamo.arguments import (
+    LONGEST_DEADLINE,
     require_callback,
     require_flag,
     require_kind,
@@ -38,7 +39,7 @@ def check_options(options: Mapping[str, Any]) -> None:
     for group, table in require_mapping("tables", options.get("tables", {})).items():
         require_kind("A group in tables", group, str)
         _check_table("tables", table)
-    if require_seconds("deadline", options.get("deadline", 1)) <= 0:
+    if require_seconds("deadline", options.get("deadline", 1), most=LONGEST_DEADLINE) <= 0:
         raise ConfigurationError("deadline must be above zero seconds, else no call of the database could be made.")
     for name in ("clock", "monotonic", "random"):
         require_callback(name, options.get(name, float), "() -> float")

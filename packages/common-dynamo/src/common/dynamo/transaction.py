@@ -17,7 +17,7 @@ from typing import Any, Final, Self, TypeVar
 
 from pydantic import BaseModel
 
-from common.dynamo.arguments import require_kind, require_seconds
+from common.dynamo.arguments import LONGEST_DEADLINE, require_kind, require_seconds
 from common.dynamo.command_records import Command
 from common.dynamo.cost import NOTHING, Cost
 from common.dynamo.entity_dao import DAO, Within
@@ -75,7 +75,7 @@ class Transaction:
         outbox: Outbox | None = None,
     ) -> None:
         if deadline is not None and not isinstance(deadline, Deadline):
-            require_seconds("deadline", deadline)
+            require_seconds("deadline", deadline, most=LONGEST_DEADLINE)
         if pattern is not None:
             require_kind("pattern", pattern, Pattern)
         self._executor = executor
