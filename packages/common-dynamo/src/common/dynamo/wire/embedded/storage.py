@@ -209,7 +209,7 @@ class Storage:
         handle = self._shared
         if handle is None:
             handle = getattr(self._local, "handle", None) or self._register()
-        if not handle.lock.acquire(timeout=max(0.0, timeout)):
+        if not handle.lock.acquire(timeout=min(max(0.0, timeout), threading.TIMEOUT_MAX)):
             raise NotSent("another thread held the database until the deadline")
         return handle
 
