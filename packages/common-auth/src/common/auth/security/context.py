@@ -16,6 +16,8 @@ class RequestContext:
     """The client's address as the gateway saw it."""
     session: str | None = field(default=None, repr=False)
     """The session id itself; the audit trail stores its keyed hash."""
+    device: str | None = field(default=None, repr=False)
+    """The device cookie that the client sent, as it came; see :meth:`LoginGuard.device_cookie`."""
 
 
 @dataclass(frozen=True, slots=True)
