@@ -81,6 +81,23 @@ def _(ledger: LedgerKit) -> Call:
     return lambda: ledger.users.set_password(seen, "battery staple", request_id=ledger.new_id())
 
 
+@course("UserDAO.stored_password")
+def _(ledger: LedgerKit) -> Call:
+    user = ledger.open_account()
+    return lambda: ledger.users.stored_password(user)
+
+
+@course("UserDAO.rehash")
+def _(ledger: LedgerKit) -> Call:
+    wanted = UserCreate(username="alice", email="alice@example.org", password="correct horse")
+    ledger.users.create(wanted, request_id=ledger.new_id())
+    stored = ledger.users.stored_password("alice")
+    assert stored is not None
+    assert stored.hash is not None
+    old = stored.hash
+    return lambda: ledger.users.rehash("alice", old=old, new="a hash of more work")
+
+
 @course("UserDAO.change_email")
 def _(ledger: LedgerKit) -> Call:
     seen = ledger.users.require(ledger.open_account())

@@ -227,6 +227,65 @@ def test_a_password_signs_its_user_in(ledger: LedgerKit) -> None:
     assert ledger.users.authenticate("alice", "a new one").ok
 
 
+def stored_hash(ledger: LedgerKit, name: str) -> str:
+    """The hash of a user's password."""
+    stored = ledger.users.stored_password(name)
+    assert stored is not None
+    assert stored.hash is not None
+    return stored.hash
+
+
+def test_a_hash_is_renewed_where_it_is_still_the_one_that_was_verified(ledger: LedgerKit) -> None:
+    """The same password still signs in, the profile is the same to its readers, and a second copy changes nothing."""
+    ledger.users.create(signing_up("alice", password=PASSWORD), request_id=ledger.new_id())
+    profile, old = ledger.users.require("alice"), stored_hash(ledger, "alice")
+    new = CountingHasher().hash(PASSWORD)
+
+    with spend(wcu=1, rcu=0, trips=1):
+        assert ledger.users.rehash("Alice", old=old, new=new)
+    assert new == stored_hash(ledger, "alice")
+    assert ledger.users.rehash("alice", old=old, new=new)
+    assert profile == ledger.users.require("alice")
+    assert ledger.users.authenticate("alice", PASSWORD)
+
+
+def test_a_password_changed_meanwhile_survives_the_renewal(ledger: LedgerKit) -> None:
+    """What was set between sign-in and renewal stays (auth P8); so does the absence of a user, or of a password."""
+    ledger.users.create(signing_up("alice", password=PASSWORD), request_id=ledger.new_id())
+    old = stored_hash(ledger, "alice")
+    ledger.users.set_password(ledger.users.require("alice"), "a new one", request_id=ledger.new_id())
+    ledger.users.create(signing_up("bob"), request_id=ledger.new_id())
+
+    for name in ("alice", "bob", "nobody"):
+        assert not ledger.users.rehash(name, old=old, new=CountingHasher().hash(PASSWORD))
+    assert ledger.users.authenticate("alice", "a new one")
+    assert ledger.users.stored_password("nobody") is None
+    bob = ledger.users.stored_password("bob")
+    assert bob is not None
+    assert (bob.hash, bob.is_active) == (None, True)
+
+
+def test_a_renewal_whose_answer_was_lost_is_known_to_be_done(faulty_ledger: LedgerKit, faults: FaultPlan) -> None:
+    """The second attempt finds the new hash, and says so."""
+    users = faulty_ledger.users
+    users.create(signing_up("alice", password=PASSWORD), request_id=faulty_ledger.new_id())
+    old = stored_hash(faulty_ledger, "alice")
+    faults.script(Fault.DROP_AFTER)
+
+    assert users.rehash("alice", old=old, new="a hash of more work")
+    assert "a hash of more work" == stored_hash(faulty_ledger, "alice")
+
+
+def test_every_hash_can_be_walked_over(ledger: LedgerKit) -> None:
+    """Those of all users who have one, whatever else is in the table; no repr shows any."""
+    for name in ("alice", "bob"):
+        ledger.users.create(signing_up(name, password=PASSWORD), request_id=ledger.new_id())
+    ledger.users.create(signing_up("carol"), request_id=ledger.new_id())
+
+    assert {stored_hash(ledger, name) for name in ("alice", "bob")} == set(ledger.users.password_hashes())
+    assert "sha256$" not in repr(ledger.users.stored_password("alice"))
+
+
 def test_every_failed_sign_in_costs_the_same_work(ledger: LedgerKit) -> None:
     """An unknown name, a malformed one, a user without a password, a wrong password: one verification each, no hash."""
     hasher = CountingHasher()

@@ -112,6 +112,8 @@ class Work:
         self.now_and_later(lambda kit: kit.users.update(seen, {"full_name": "Alice B."}, request_id=ids[1]))
         second = self.kit.users.require("alice")
         self.now_and_later(lambda kit: kit.users.set_password(second, "battery staple", request_id=ids[2]))
+        stored = self.kit.users.stored_password("alice")
+        self.kit.users.rehash("alice", old=(stored and stored.hash) or "", new="a hash of more work")
         third = self.kit.users.require("alice")
         self.now_and_later(lambda kit: kit.users.change_email(third, "new@example.org", request_id=ids[3]))
         fourth = self.kit.users.require("alice")

@@ -13,6 +13,7 @@ from common.dynamo.dao.inventory import AssetDAO
 from common.dynamo.dao.order import OrderDAO
 from common.dynamo.dao.outcomes import Applied, Resolution, ResolutionState
 from common.dynamo.dao.records import Profile
+from common.dynamo.dao.stored_passwords import StoredPassword
 from common.dynamo.dao.user import UserDAO
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Profile",
     "Resolution",
     "ResolutionState",
+    "StoredPassword",
     "UserDAO",
     "check_account",
 ]

@@ -56,6 +56,8 @@ _USERS: Final = (
     _row("UserDAO.get", get(PROFILE), rcu=1),
     _row("UserDAO.update", update(PROFILE), also=[get(PROFILE)], wcu=1),
     _row("UserDAO.set_password", update(PROFILE), also=[get(PROFILE)], wcu=1),
+    _row("UserDAO.stored_password", get(PROFILE), rcu=1),
+    _row("UserDAO.rehash", update(PROFILE), wcu=1),
     _row(
         "UserDAO.change_email",
         transact(put(EMAIL), delete(EMAIL), update(PROFILE)),

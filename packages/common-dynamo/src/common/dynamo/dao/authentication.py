@@ -15,7 +15,7 @@ class Authentication:
     user: Profile | None = None
     """Who signed in; ``None`` unless *ok*."""
     needs_rehash: bool = False
-    """Whether the stored hash is older than the hasher's settings: :meth:`UserDAO.set_password` renews it."""
+    """Whether the stored hash is older than the hasher's settings: :meth:`UserDAO.rehash` renews it."""
     reason: str = ""
     """A stable code for the audit trail, such as ``wrong_password``; never shown to a client."""
 

@@ -1,6 +1,6 @@
 """Users: registration, sign-in, profiles."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
@@ -19,6 +19,7 @@ from common.dynamo.dao.profile_changes import ProfileChange, change_profile, mov
 from common.dynamo.dao.reading import read_item
 from common.dynamo.dao.records import Profile
 from common.dynamo.dao.registration import Registration, register
+from common.dynamo.dao.stored_passwords import StoredPassword, every_hash, renew_hash
 from common.dynamo.dao.timing import DeadlineLike
 from common.dynamo.exceptions import NotFound
 from common.dynamo.requests import Item
@@ -36,6 +37,8 @@ _AUTHENTICATE: Final = named("UserDAO.authenticate")
 _UPDATE: Final = named("UserDAO.update")
 _CHANGE_EMAIL: Final = named("UserDAO.change_email")
 _SET_PASSWORD: Final = named("UserDAO.set_password")
+_STORED_PASSWORD: Final = named("UserDAO.stored_password")
+_REHASH: Final = named("UserDAO.rehash")
 _CLOSE: Final = named("UserDAO.close")
 
 _CHANGEABLE: Final = frozenset(User.model_fields) - {"username", "email", "status", "created_at", "updated_at"}
@@ -214,6 +217,44 @@ class UserDAO:
         )
         with self._ledger.operation(_SET_PASSWORD, request_id, deadline) as op:
             return change_profile(op, change)
+
+    def stored_password(self, username: str, *, deadline: DeadlineLike | None = None) -> StoredPassword | None:
+        """Return the hash of a user's password, for whoever verifies it elsewhere: 1 read unit, 1 round trip, consistent.
+
+        ``None`` where there is no such user. :meth:`authenticate` does the whole task; this is a part of it.
+        """
+        name = normalise_user_name(username, pointer="/username")
+        with self._ledger.operation(_STORED_PASSWORD, deadline=deadline) as op:
+            item = read_item(op, self._ledger.table, PROFILE.item_key(name))
+        return None if item is None else StoredPassword.in_item(item)
+
+    def rehash(self, username: str, *, old: str, new: str, deadline: DeadlineLike | None = None) -> bool:
+        """Store *new*, a hash of the password that *old* is a hash of, where *old* is still stored: 1 write unit, 1 round trip.
+
+        A password that was changed between the sign-in and this call stays as it was set, and so does the profile's
+        version. It takes no request id, since a repeat finds what it has stored.
+
+        Args:
+            username: Whose.
+            old: The hash that the password was verified against, as :meth:`stored_password` gave it.
+            new: As the hasher made it.
+            deadline: Seconds for all attempts together, 2 by default.
+
+        Returns:
+            Whether *new* is stored; otherwise the user has another password by now, none, or left.
+        """
+        name = normalise_user_name(username, pointer="/username")
+        require_text("old", old)
+        require_text("new", new)
+        with self._ledger.operation(_REHASH, deadline=deadline) as op:
+            return renew_hash(op, self._ledger.table, name, old=old, new=new)
+
+    def password_hashes(self) -> Iterator[str]:
+        """Walk over the hashes of all users, for operators' questions such as which pepper is still needed.
+
+        A scan, named ``Profile.scan.password-hashes``: it examines and pays for the whole table.
+        """
+        return every_hash(self._ledger.db)
 
     def close(self, seen: Profile, *, request_id: str, deadline: DeadlineLike | None = None) -> Applied[Profile]:
         """Close a user's account for good, once it is empty.
