@@ -22,6 +22,7 @@ RULES: Mapping[str, HookRule[object]] = {rule.hook: rule for module in MODULES f
 LIFECYCLE = {"common_startup", "common_shutdown"}
 
 SIGNATURES_OF_1_0 = {
+    "common_access_patterns": (),
     "common_audit_sinks": ("settings",),
     "common_cli_commands": (),
     "common_dynamo_interceptors": ("settings",),

@@ -206,7 +206,7 @@ def test_hooks_of_absent_parts_are_empty() -> None:
     plugins = bare_plugins()
 
     assert () == plugins.entity_types() == plugins.dynamo_interceptors() == plugins.span_processors()
-    assert () == plugins.token_claims() == plugins.breach_checkers()
+    assert () == plugins.access_patterns() == plugins.token_claims() == plugins.breach_checkers()
     assert {} == plugins.resource_attributes()
     with pytest.raises(ConfigurationError, match="did you mean common_audit_sinks"):
         plugins.contributions("common_audit_sink")

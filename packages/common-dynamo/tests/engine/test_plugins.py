@@ -24,6 +24,8 @@ from common.dynamo import (
     hookspecs,
     plugin,
 )
+from common.dynamo.access import AccessPattern, put
+from common.dynamo.commands.access import known_patterns
 from common.dynamo.exceptions import AlreadyExists
 from common.dynamo.health import TablesCheck, TrafficCheck
 from common.dynamo.testing.examples import INVOICE, NOTE, Note, make_invoice
@@ -204,6 +206,29 @@ def test_a_broken_interceptor_is_refused_where_it_is_no_interceptor() -> None:
     """While plugins load."""
     with pytest.raises(PluginLoadError, match="an object with `on_request`"):
         load(make_plugin(common_dynamo_interceptors=lambda: [object()]))
+
+
+NOTES_TAKEN = AccessPattern.of("Notes.take", put(NOTE), wcu=1)
+
+
+def test_a_plugin_describes_its_own_daos() -> None:
+    """Its types are then explained by what it says alone; the others by their declarations."""
+    plugins = load(
+        make_plugin(common_entity_types=lambda: [NOTE, gadget()], common_access_patterns=lambda: [NOTES_TAKEN])
+    )
+    known = [pattern.name for pattern in known_patterns(plugins)]
+
+    assert (NOTES_TAKEN,) == plugins.access_patterns()
+    assert ["Notes.take"] == [name for name in known if name.startswith("Note")]
+    assert "Gadget.create" in known
+
+
+def test_what_is_no_access_pattern_is_refused() -> None:
+    """While plugins load; and so is a title that another plugin has."""
+    with pytest.raises(PluginLoadError, match="an AccessPattern"):
+        load(make_plugin(common_access_patterns=lambda: ["Notes.take"]))
+    with pytest.raises(PluginLoadError, match=r"access pattern 'Notes\.take'"):
+        load(make_plugin(common_access_patterns=lambda: [NOTES_TAKEN, NOTES_TAKEN]))
 
 
 def test_the_distributions_own_plugin_brings_types_checks_and_commands() -> None:

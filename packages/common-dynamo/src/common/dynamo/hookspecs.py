@@ -9,6 +9,7 @@ from common.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from common.core.settings import Settings
+    from common.dynamo.access import AccessPattern
     from common.dynamo.entity_type import EntityType
     from common.dynamo.interceptors import Interceptor
 
@@ -21,6 +22,22 @@ def common_entity_types() -> "Iterable[EntityType[Any]]":
 
     Returns:
         The entity types; discriminators and key prefixes are unique in the service.
+
+    On an exception: loading fails, and the error names this plugin.
+    """
+
+
+@hookspec
+def common_access_patterns() -> "Iterable[AccessPattern]":
+    """Contribute what the methods of your own DAOs send and cost, for ``common dynamo explain`` and for policies.
+
+    An entity type that they touch is explained by them alone. Where its generic DAO is used besides, add what
+    :func:`common.dynamo.entity_access.uses` returns for it.
+
+    When: at start-up, while plugins load; how often: once.
+
+    Returns:
+        The access patterns; the title of each is unique in the service.
 
     On an exception: loading fails, and the error names this plugin.
     """
@@ -46,6 +63,12 @@ def _is_entity_type(value: object) -> bool:
     return isinstance(value, EntityType)
 
 
+def _is_access_pattern(value: object) -> bool:
+    from common.dynamo.access import AccessPattern
+
+    return isinstance(value, AccessPattern)
+
+
 def _is_interceptor(value: object) -> bool:
     return all(callable(getattr(value, method, None)) for method in ("on_request", "on_result", "on_error"))
 
@@ -68,10 +91,20 @@ ENTITY_TYPES: "HookRule[EntityType[Any]]" = HookRule(
     accepts=_is_entity_type,
     claims=_entity_claims,
 )
+ACCESS_PATTERNS: "HookRule[AccessPattern]" = HookRule(
+    "common_access_patterns",
+    wants="an AccessPattern",
+    accepts=_is_access_pattern,
+    claims=lambda pattern: [Claim("access pattern", pattern.title)],
+)
 INTERCEPTORS: "HookRule[Interceptor]" = HookRule(
     "common_dynamo_interceptors",
     wants="an Interceptor (an object with `on_request`, `on_result` and `on_error`)",
     accepts=_is_interceptor,
 )
-RULES: "tuple[HookRule[EntityType[Any]] | HookRule[Interceptor], ...]" = (ENTITY_TYPES, INTERCEPTORS)
+RULES: "tuple[HookRule[EntityType[Any]] | HookRule[AccessPattern] | HookRule[Interceptor], ...]" = (
+    ENTITY_TYPES,
+    ACCESS_PATTERNS,
+    INTERCEPTORS,
+)
 """Read by :meth:`common.core.Plugins.load` together with the specifications above."""

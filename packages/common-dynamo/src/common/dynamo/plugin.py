@@ -1,7 +1,7 @@
 """common-dynamo's own plugin: entity types, health checks and commands, by the hooks that strangers use."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from common.core.commands import CliCommand
 from common.core.health import HealthCheck
@@ -9,6 +9,9 @@ from common.core.lifecycle import App
 from common.core.markers import hookimpl
 from common.core.settings import Settings
 from common.dynamo.entity_type import EntityType
+
+if TYPE_CHECKING:
+    from common.dynamo.access import AccessPattern
 
 # What only some services need is imported where it is used, so that loading plugins stays quick.
 
@@ -19,6 +22,14 @@ def common_entity_types() -> Iterable[EntityType[Any]]:
     from common.dynamo.dao.ledger_types import LEDGER_ENTITY_TYPES
 
     return LEDGER_ENTITY_TYPES
+
+
+@hookimpl
+def common_access_patterns() -> "Iterable[AccessPattern]":
+    """Contribute what the DAOs of users, accounts, orders and assets send and cost."""
+    from common.dynamo.dao.access_patterns import LEDGER_PATTERNS
+
+    return LEDGER_PATTERNS
 
 
 @hookimpl

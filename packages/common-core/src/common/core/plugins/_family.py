@@ -10,6 +10,7 @@ FAMILY = frozenset({"common-core", "common-dynamo", "common-auth", "common-obser
 
 HOOK_OWNERS = {
     "common_entity_types": "common-dynamo",
+    "common_access_patterns": "common-dynamo",
     "common_dynamo_interceptors": "common-dynamo",
     "common_token_claims": "common-auth",
     "common_breach_checker": "common-auth",

@@ -182,6 +182,10 @@ class Plugins:
         """Return the entity types (``EntityType`` of common-dynamo); empty without common-dynamo."""
         return self._values("common_entity_types")
 
+    def access_patterns(self) -> tuple[Any, ...]:
+        """Return the access patterns (``AccessPattern`` of common-dynamo) of DAOs; empty without common-dynamo."""
+        return self._values("common_access_patterns")
+
     def dynamo_interceptors(self) -> tuple[Any, ...]:
         """Return the interceptors (``Interceptor`` of common-dynamo), in order; empty without common-dynamo."""
         return self._values("common_dynamo_interceptors")

@@ -13,16 +13,12 @@ __all__ = ["known_patterns", "known_walks"]
 
 
 def known_patterns(plugins: "Plugins") -> tuple[AccessPattern, ...]:
-    """Return the patterns of the ledger's DAOs, of every other entity type's, of request ids and events, and of tables."""
-    from common.dynamo.dao.access_patterns import LEDGER_PATTERNS
-    from common.dynamo.dao.ledger_types import LEDGER_ENTITY_TYPES
-
-    installed = plugins.entity_types()
-    # Where common-dynamo's own plugin is blocked, its DAOs are not there to be explained.
-    ledger = LEDGER_PATTERNS if set(LEDGER_ENTITY_TYPES) <= set(installed) else ()
-    others = (entity for entity in installed if entity not in LEDGER_ENTITY_TYPES)
+    """Return the patterns that plugins describe, those of every other entity type, of request ids and events, and of tables."""
+    described: tuple[AccessPattern, ...] = plugins.access_patterns()
+    touched = {touch.entity for pattern in described for trip in pattern.all_trips for touch in trip.touches}
+    others = (entity for entity in plugins.entity_types() if entity not in touched)
     entities = (pattern for entity in others for pattern in patterns_of(entity))
-    return (*ledger, *entities, *OWN_ITEM_PATTERNS, *TABLE_PATTERNS)
+    return (*described, *entities, *OWN_ITEM_PATTERNS, *TABLE_PATTERNS)
 
 
 def known_walks(plugins: "Plugins") -> tuple[AccessPattern, ...]:
