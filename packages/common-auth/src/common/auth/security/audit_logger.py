@@ -5,7 +5,6 @@ leave a record or not happen, :meth:`AuditLogger.emit_required` waits until a du
 """
 
 import atexit
-import logging
 import os
 import re
 import threading
@@ -15,8 +14,10 @@ from typing import Any, Final
 from common.auth.doctor import Finding
 from common.auth.exceptions import AuditUnavailable, ConfigurationError
 from common.auth.security.audit_entry import Acknowledgement, Entry
-from common.auth.security.audit_lane import Lane, SinkPolicy, SinkState
-from common.auth.security.audit_line import DETAILS_ROOM, Serialiser, checked_serialiser, encode_event, fits, to_json
+from common.auth.security.audit_event_form import EventForm
+from common.auth.security.audit_lane import Lane
+from common.auth.security.audit_line import Serialiser, checked_serialiser, encode_event, fits, to_json
+from common.auth.security.audit_sink_state import SinkPolicy, SinkState
 from common.auth.security.audit_supervisor import Supervisor
 from common.auth.security.audit_types import (
     AUDIT_GAP,
@@ -29,22 +30,16 @@ from common.auth.security.audit_values import AuditEmitter, AuditStats, EventRef
 from common.auth.security.clock import SYSTEM, Clock
 from common.auth.security.context import Claimed, RequestContext
 from common.auth.security.key_strength import require_strong_secret
-from common.auth.security.redaction import Budget, Redactor
+from common.auth.security.redaction import Redactor
 from common.auth.security.secrets import SecretBytes
 from common.auth.security.sink_rules import check_sinks
 from common.core.audit import AuditOutcome, AuditSink, AuditType
-from common.core.utils import Uuid7Generator
 
 __all__ = ["AuditEmitter", "AuditLogger", "AuditStats", "EventRef", "FlushReport", "SinkPolicy"]
 
-_log = logging.getLogger("common.auth.audit")
-
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_FIELD_LIMIT: Final = 256
 _KEY_BYTES: Final = 32
 _SECONDS_AT_EXIT: Final = 2.0
-_COMPLAINTS_KEPT: Final = 256
-_NO_CONTEXT = RequestContext()
 
 
 class AuditLogger:
@@ -108,7 +103,6 @@ class AuditLogger:
         self._serialise = checked_serialiser(serialise)
         self._clock = clock
         self._random = random
-        self._complaints: set[str] = set()
         self._is_closed = False
         self._begin_stream()
 
@@ -283,11 +277,16 @@ class AuditLogger:
     def _begin_stream(self) -> None:
         self._pid = os.getpid()
         self._order = threading.Lock()
-        self._boot_id = self._random(8).hex()
-        self._stream = f"{self._service}-{self._boot_id}"
+        self._form = EventForm(
+            service=self._service,
+            boot_id=self._random(8).hex(),
+            redactor=self._redactor,
+            clock=self._clock,
+            random=self._random,
+        )
+        self._stream = self._form.stream
         self._seq = 0
         self._is_started = False
-        self._new_id = Uuid7Generator(clock=self._clock, random=self._random)
         self._lanes = tuple(self._lane_of(sink) for sink in self._sinks)
         self._supervisor = Supervisor(self._watch, interval=self._policy.timeout / 4)
 
@@ -333,57 +332,9 @@ class AuditLogger:
         ctx: RequestContext | None = None,
         details: Mapping[str, object] | None = None,
     ) -> dict[str, Any]:
-        """Return the fields of the event but for ``seq``: redacted, and small enough."""
         if os.getpid() != self._pid:
             self._begin_stream()
-        budget = Budget(DETAILS_ROOM)
-        redactor = self._redactor
-        request = ctx or _NO_CONTEXT
-        session = request.session
-        return {
-            "id": self._new_id(),
-            "stream": self._stream,
-            "boot_id": self._boot_id,
-            "time": self._clock.now(),
-            "type": kind.name,
-            "outcome": AuditOutcome(outcome),
-            "severity": kind.severity,
-            "service": self._service,
-            "reason": redactor.field(reason, _FIELD_LIMIT, budget),
-            "actor": redactor.party(actor, _FIELD_LIMIT, budget),
-            "subject": redactor.party(subject, _FIELD_LIMIT, budget),
-            "session": None if session is None else redactor.pseudonym(session),
-            "request_id": redactor.field(request.request_id, _FIELD_LIMIT, budget),
-            "source_service": redactor.field(request.source_service, _FIELD_LIMIT, budget),
-            "source_ip": redactor.field(request.source_ip, _FIELD_LIMIT, budget),
-            "details": self._details(kind, details, budget) if details else {},
-            "truncated": budget.truncated,
-        }
-
-    def _details(self, kind: AuditType, details: Mapping[str, object], budget: Budget) -> Mapping[str, object]:
-        try:
-            kept = self._redactor.details(kind, details, budget)
-        # A value may be of any class, with any code behind its iteration, and none of it may fail the request.
-        except Exception as error:  # noqa: BLE001
-            self._complain(
-                kind.name, f"Details of audit type {kind.name!r} raised {type(error).__name__} and were left out."
-            )
-            budget.truncated = True
-            return {}
-        if len(kept) < len(details):
-            for name in details.keys() - kept.keys():
-                self._complain(
-                    f"{kind.name} {name}",
-                    f"Audit type {kind.name!r} does not declare the field {name[:64]!r}, which was left out. Declare it "
-                    f"in AuditType.fields, or do not pass it.",
-                )
-        return kept
-
-    def _complain(self, about: str, message: str) -> None:
-        """Log a programmer's mistake once, not once for each request."""
-        if about not in self._complaints and len(self._complaints) < _COMPLAINTS_KEPT:
-            self._complaints.add(about)
-            _log.warning(message)
+        return self._form.fill(kind, outcome, actor, subject, reason, ctx, details)
 
     def _publish(
         self,
@@ -429,10 +380,10 @@ class AuditLogger:
         self.close(_SECONDS_AT_EXIT)
 
     def _refuse(self, type: str) -> EventRef:
-        self._complain(
+        self._form.complain(
             "closed", f"Audit event {type!r} came after the logger was closed and is lost, like all that follow."
         )
-        return EventRef(self._new_id(), self._stream, 0)
+        return EventRef(self._form.new_id(), self._stream, 0)
 
 
 def _check_options(service: str, queue: int, key: SecretBytes | None) -> None:
