@@ -14,6 +14,8 @@ class RequestContext:
     """The service that called this one."""
     source_ip: str | None = None
     """The client's address as the gateway saw it."""
+    client_id: str | None = None
+    """The application that asks, as the caller has authenticated it or a public client has named itself."""
     session: str | None = field(default=None, repr=False)
     """The session id itself; the audit trail stores its keyed hash."""
     device: str | None = field(default=None, repr=False)

@@ -159,6 +159,17 @@ class KeyRing:
             )
         return entry.signing
 
+    def signer(self, kid: str) -> SigningKey:
+        """Return the key *kid* to sign once more what it has signed before; a retiring one signs nothing new.
+
+        Raises:
+            UnknownKey: There is none that may sign or verify now.
+        """
+        entry = self._entries.get(kid)
+        if entry is None or entry.signing is None or epoch_seconds(self._clock) >= entry.ends:
+            raise UnknownKey(reason="unknown_signer")
+        return entry.signing
+
     def _active(self, now: float) -> _Entry | None:
         in_force = (e for e in self._entries.values() if e.signing is not None and e.begins <= now < e.ends)
         return max(in_force, key=lambda entry: entry.begins, default=None)

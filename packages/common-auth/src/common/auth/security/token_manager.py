@@ -2,27 +2,18 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from common.auth.doctor import Finding
-from common.auth.exceptions import ConfigurationError, InvalidClaim
-from common.auth.security.access_claims import (
-    Actor,
-    authentication_claims,
-    client_name,
-    delegation_claims,
-    grant_claims,
-    identity_claims,
-)
-from common.auth.security.claim_sources import ClaimSource, NamedClaims, TokenSubject, claim_sources, gather_claims
-from common.auth.security.clock import SYSTEM, Clock, epoch_seconds, moment
-from common.auth.security.jwk import base64url
+from common.auth.exceptions import ConfigurationError
+from common.auth.security.access_claims import Actor
+from common.auth.security.access_tokens import AccessTokens, IssuedToken, TokenProfile
+from common.auth.security.claim_sources import ClaimSource, NamedClaims, TokenSubject, claim_sources
+from common.auth.security.clock import SYSTEM, Clock, epoch_seconds
 from common.auth.security.keys import KeyRing
-from common.auth.security.token_claims import PRINTABLE, ClaimRules, Claims
-from common.auth.security.token_format import TokenKind, TokenReader, write_token
-from common.core.json_types import JSONValue
+from common.auth.security.token_claims import ClaimRules, Claims
+from common.auth.security.token_format import TokenKind, TokenReader
 
 __all__ = [
     "Actor",
@@ -37,48 +28,7 @@ __all__ = [
     "claim_sources",
 ]
 
-_REQUIRED: Final = frozenset("iss sub aud client_id iat nbf exp jti sid ver".split())  # noqa: SIM905
-_TOKEN_ID_BYTES: Final = 16  # 128 bits: two of 10^9 tokens coincide once in 10^20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenProfile:
-    """How tokens are issued and what is accepted.
-
-    Raises:
-        ConfigurationError: ``access_ttl`` is not above zero or is over ``max_ttl``, or the client id is malformed.
-    """
-
-    access_ttl: timedelta = timedelta(minutes=15)
-    """How long an access token lives unless told otherwise."""
-    max_ttl: timedelta = timedelta(minutes=15)
-    """The longest life that is issued or accepted."""
-    leeway: timedelta = timedelta(seconds=10)
-    """How far clocks may differ; at most 60 s."""
-    client_id: str = "first-party"
-    """The claim ``client_id`` of tokens whose client is not named."""
-    required: frozenset[str] = _REQUIRED
-    """Claims without which a token is refused. Another issuer's tokens may lack ``sid``, ``ver`` and ``nbf``."""
-    sources: frozenset[str] = frozenset()
-    """The services that may stand in ``azp``."""
-    accept_audience_lists: bool = False
-    """Accept tokens that are meant for others beside us."""
-
-    def __post_init__(self) -> None:
-        if not timedelta(0) < self.access_ttl <= self.max_ttl:
-            raise ConfigurationError("access_ttl must be above zero and at most max_ttl.", reason="bad_profile")
-        if not PRINTABLE.fullmatch(self.client_id):
-            raise ConfigurationError(f"client_id must match {PRINTABLE.pattern}.", reason="bad_profile")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssuedToken:
-    """A token, and what its issuer may want to remember. ``repr`` shows neither the token nor its id."""
-
-    token: str = field(repr=False)
-    token_id: str = field(repr=False)
-    """The claim ``jti``."""
-    expires_at: datetime
+_USUAL: Final = TokenProfile()
 
 
 class TokenManager:
@@ -110,7 +60,7 @@ class TokenManager:
         issuer: str,
         audience: str,
         keys: KeyRing,
-        profile: TokenProfile = TokenProfile(),
+        profile: TokenProfile = _USUAL,
         claims: Sequence[ClaimSource] = (),
         clock: Clock = SYSTEM,
         entropy: Callable[[int], bytes] = secrets.token_bytes,
@@ -124,9 +74,10 @@ class TokenManager:
         self._audience = audience
         self._keys = keys
         self._profile = profile
-        self._sources = tuple(claims)
         self._clock = clock
-        self._entropy = entropy
+        self._access = AccessTokens(
+            issuer=issuer, audience=audience, keys=keys, profile=profile, claims=claims, clock=clock, entropy=entropy
+        )
         self._reader = TokenReader(keys=keys, typ=TokenKind.ACCESS.value)
         self._rules = ClaimRules(
             issuer=issuer,
@@ -174,35 +125,19 @@ class TokenManager:
             ConfigurationError: A plugin set a claim that is not its own, or no key may sign now.
             KeySourceUnavailable: The signer failed.
         """
-        now = int(epoch_seconds(self._clock))
-        expires = now + self._lifetime(ttl)
-        client = client_name(self._profile.client_id if client_id is None else client_id)
-        token_id = base64url(self._entropy(_TOKEN_ID_BYTES))
-        claims: dict[str, JSONValue] = {
-            "iss": self._issuer,
-            "aud": self._audience,
-            "client_id": client,
-            "iat": now,
-            "nbf": now,
-            "exp": expires,
-            "jti": token_id,
-            **identity_claims(subject, session, epoch),
-            **grant_claims(roles, scope),
-            **authentication_claims(authenticated_at, methods),
-            **delegation_claims(actor, source, self._profile.sources),
-        }
-        described = TokenSubject(
-            id=subject, audience=self._audience, client_id=client, roles=tuple(roles), scope=tuple(scope)
+        return self._access.issue(
+            subject,
+            session=session,
+            epoch=epoch,
+            roles=roles,
+            scope=scope,
+            ttl=ttl,
+            actor=actor,
+            source=source,
+            client_id=client_id,
+            authenticated_at=authenticated_at,
+            methods=methods,
         )
-        claims.update(gather_claims(self._sources, described))
-        token = write_token(claims, typ=TokenKind.ACCESS.value, key=self._keys.active())
-        return IssuedToken(token=token, token_id=token_id, expires_at=moment(expires))
-
-    def _lifetime(self, ttl: timedelta | None) -> int:
-        lifetime = self._profile.access_ttl if ttl is None else ttl
-        if not timedelta(seconds=1) <= lifetime <= self._profile.max_ttl:
-            raise InvalidClaim("A token lives from one second up to the profile's max_ttl.", reason="bad_ttl")
-        return int(lifetime.total_seconds())
 
     def validate(self, token: str | bytes, *, kind: TokenKind = TokenKind.ACCESS) -> Claims:
         """Return the claims of *token*. Pure computation: no I/O, nothing is looked up but the key in memory.
@@ -235,7 +170,7 @@ class TokenManager:
             found.append(Finding("tokens", "wide_leeway", "Expired tokens work longer. Set the clocks right instead."))
         if self._profile.accept_audience_lists:
             found.append(Finding("tokens", "shared_audience", "Other receivers of a token can show it here."))
-        if not self._profile.required >= _REQUIRED:
+        if not self._profile.required >= usual.required:
             found.append(Finding("tokens", "fewer_claims", "Tokens without jti, sid or ver cannot be revoked."))
         return tuple(found)
 
