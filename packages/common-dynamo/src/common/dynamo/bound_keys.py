@@ -95,10 +95,9 @@ class BoundKey:
     ) -> tuple[KeyCondition, ...]:
         """Return the condition of each shard, in order; of one alone where the values tell an item of the table."""
         condition = self.sort_condition(prefix, low, high)
-        names = (self.names[0], None if condition is None else self.names[1])
-        return tuple(
-            KeyCondition(names[0], {"S": text}, names[1], condition) for text in self.partitions(partition, prefix)
-        )
+        name, sort_name = self.names[0], None if condition is None else self.names[1]
+        texts = self.partitions(partition, prefix)
+        return tuple([KeyCondition(name, {"S": text}, sort_name, condition) for text in texts])
 
     def partitions(self, values: Sequence[Any], prefix: Sequence[Any] = ()) -> tuple[str, ...]:
         """Return the partition keys under which items with these leading values are."""

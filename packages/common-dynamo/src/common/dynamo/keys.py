@@ -380,6 +380,8 @@ class BoundTemplate:
         """
         if len(values) >= len(self.fields):
             return self.build(values)
+        if not values:
+            return self.template.literals[0]
         return self._head(len(values)).build(values)
 
     def _head(self, count: int) -> "BoundTemplate":

@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, TypeVar
 from common.dynamo.execution import Operation
 from common.dynamo.key_order import just_above, just_below, narrowed
 from common.dynamo.key_ranges import Found, KeyRange, examine
-from common.dynamo.paging import Position
+from common.dynamo.paging import BEGINNING, Position
 from common.dynamo.requests import Item, ItemKey, KeyCondition
 from common.dynamo.side_by_side import execute_together
 
@@ -151,7 +151,7 @@ def walk_merged(
         is_wanted: Tells which items are given.
         take: Makes of an item what is given; within the operation that reads it.
     """
-    merge = _Merge(keys, is_wanted, take, list(_shards_behind(keys, Position(True, ()))))
+    merge = _Merge(keys, is_wanted, take, list(_shards_behind(keys, BEGINNING)))
     running: Operation | None = None
     number = 0
     while not merge.is_over:

@@ -18,7 +18,7 @@ from common.dynamo.cost import NOTHING, Cost
 from common.dynamo.exceptions import InvalidCursor
 from common.exceptions import ConfigurationError
 
-__all__ = ["Cursors", "Page", "Position"]
+__all__ = ["BEGINNING", "Cursors", "Page", "Position"]
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -36,6 +36,10 @@ class Position:
     """Whether the page lies after it, in the order of the query; else before it."""
     keys: tuple[str, ...]
     """The key attributes that the query does not know by itself; empty for "at the very end"."""
+
+
+BEGINNING: Final = Position(True, ())
+"""Where a query without a cursor begins."""
 
 
 class Cursors:

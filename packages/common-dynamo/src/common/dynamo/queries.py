@@ -50,8 +50,8 @@ class EntityQuery(Generic[M]):
     """The values of the partition key's fields."""
     prefix: tuple[Any, ...]
     """The leading values of the sort key."""
-    low: Any = None
-    high: Any = None
+    keys: tuple[rq.KeyCondition, ...]
+    """What that asks of the key, in each partition to be read."""
     filter: rq.Condition | None = None
     consistent: bool = False
     forward: bool = True
@@ -82,8 +82,7 @@ class EntityQuery(Generic[M]):
         Raises:
             InvalidInput: A value cannot be part of the key, no component is left, or *low* lies above *high*.
         """
-        self.key.conditions(self.partition, self.prefix, low, high)
-        return replace(self, low=low, high=high)
+        return replace(self, keys=self.key.conditions(self.partition, self.prefix, low, high))
 
     def newest_first(self) -> "EntityQuery[M]":
         """Return the query in descending order of the sort key."""
@@ -121,7 +120,7 @@ class EntityQuery(Generic[M]):
         return KeyRange(
             table=self.plan.table,
             index=self.index,
-            keys=self.key.conditions(self.partition, self.prefix, self.low, self.high),
+            keys=self.keys,
             order=self.key.order if self.index is None else (*self.key.order, *INDEX_ORDER),
             filter=lets_older_through(self.plan.mapped, self.filter),
             consistent=self.consistent,
@@ -203,8 +202,8 @@ def build_query(
     key = _readable_key(plan, index, consistent=consistent)
     prefix = tuple(fields[name] for name in _leading(plan, index, key, fields))
     partition = tuple(fields[name] for name in key.partition_fields)
-    key.conditions(partition, prefix)
-    return EntityQuery(plan, executor, cursors, pattern, key, index, partition, prefix, consistent=consistent)
+    keys = key.conditions(partition, prefix)
+    return EntityQuery(plan, executor, cursors, pattern, key, index, partition, prefix, keys, consistent=consistent)
 
 
 def _readable_key(plan: Plan[Any], index: str | None, *, consistent: bool) -> QueryableKey:
@@ -227,9 +226,8 @@ def _readable_key(plan: Plan[Any], index: str | None, *, consistent: bool) -> Qu
 def _leading(plan: Plan[Any], index: str | None, key: QueryableKey, fields: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the fields of the sort key that *fields* name, from the left."""
     sorted_by = [name for name in key.sort_fields if name in fields]
-    given = {*key.partition_fields, *sorted_by}
     leading = key.sort_fields[: len(sorted_by)]
-    if given != fields.keys() or set(key.partition_fields) - fields.keys() or list(leading) != sorted_by:
+    if {*key.partition_fields, *sorted_by} != fields.keys() or list(leading) != sorted_by:
         wanted = ", ".join(key.partition_fields)
         then = f", then optionally {', '.join(key.sort_fields)} from the left" if key.sort_fields else ""
         raise ConfigurationError(f"A query of {plan.entity.name} on {index or 'the table'} takes {wanted}{then}.")

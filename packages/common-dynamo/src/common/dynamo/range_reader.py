@@ -13,7 +13,7 @@ from common.dynamo.arguments import require_text, require_whole_number
 from common.dynamo.execution import Deadline, Executor, Operation, Pattern
 from common.dynamo.key_ranges import Found, KeyRange, collect
 from common.dynamo.merged_queries import collect_merged, walk_merged
-from common.dynamo.paging import Cursors, Page, Position
+from common.dynamo.paging import BEGINNING, Cursors, Page, Position
 from common.dynamo.requests import Item, ItemKey
 
 __all__ = ["RangeReader"]
@@ -40,7 +40,7 @@ class RangeReader(Generic[T]):
         """Return exactly *size* items, or the last ones; see :meth:`common.dynamo.EntityQuery.page`."""
         require_whole_number("size", size, least=1)
         require_text("tenant", tenant, may_be_empty=True)
-        position = Position(True, ()) if after is None else self.cursors.verify(after, self._scope(tenant))
+        position = BEGINNING if after is None else self.cursors.verify(after, self._scope(tenant))
         with self._operation(deadline) as operation:
             found = self._collect(operation, size, position)
             placed = found.items if position.forward else found.items[::-1]
@@ -58,16 +58,19 @@ class RangeReader(Generic[T]):
 
     def all(self, *, limit: int | None = None, deadline: "float | Deadline | None" = None) -> list[T]:
         """Return all items, or the first *limit*, in order; one span however many calls."""
-        return list(self.gather(limit=limit, deadline=deadline).items)
+        return self._gather(limit, deadline)[0]
 
     def gather(self, *, limit: int | None = None, deadline: "float | Deadline | None" = None) -> Page[T]:
         """Same as :meth:`all`, with what it cost; there are no cursors."""
+        models, operation, found = self._gather(limit, deadline)
+        return Page(models, operation.cost, found.scanned)
+
+    def _gather(self, limit: int | None, deadline: "float | Deadline | None") -> tuple[list[T], Operation, Found]:
         if limit is not None:
             require_whole_number("limit", limit, least=1)
         with self._operation(deadline) as operation:
-            found = self._collect(operation, limit, Position(True, ()))
-            models = [self.decode(item) for _, item in found.items]
-        return Page(models, operation.cost, found.scanned)
+            found = self._collect(operation, limit, BEGINNING)
+            return [self.decode(item) for _, item in found.items], operation, found
 
     def walk(self) -> Iterator[T]:
         """Walk over all items, up to 1 MB of each partition at a time; one span each time that something is read."""

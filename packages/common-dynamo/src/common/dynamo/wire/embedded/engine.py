@@ -2,8 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from common.dynamo.change_feed import ChangeFeed
 from common.dynamo.requests import (
@@ -35,6 +34,7 @@ from common.dynamo.wire.embedded.writes import Write, prepare
 from common.exceptions import ConfigurationError
 
 Body = Mapping[str, Any]
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -92,17 +92,18 @@ class Engine:
 
     def _answer(self, execute: "Executor", request: Request, timeout: float) -> Answer:
         try:
-            return Answer(200, self._looking_again(lambda: execute(self, request, timeout)))
+            return Answer(200, self._looking_again(execute, self, request, timeout))
         except Refused as refusal:
             return refusal.answer()
 
-    def _looking_again(self, work: Callable[[], T]) -> T:
+    def _looking_again(self, work: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
         """Do *work*, and once more with tables as they are now if one of them was not there any longer."""
         for _ in range(2):
-            with suppress(SchemaChanged):
-                return work()
-            # Another process took a table away, maybe made it anew, or has it keep its changes.
-            self._forget_tables()
+            try:
+                return work(*args, **options)
+            except SchemaChanged:
+                # Another process took a table away, maybe made it anew, or has it keep its changes.
+                self._forget_tables()
         raise not_found("a table of this request")
 
     def _forget_tables(self) -> None:

@@ -6,10 +6,11 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from common.dynamo.condition_paths import attribute_names
-from common.dynamo.requests import ItemKey, KeyCondition, KeySchema, Query, Scan, SortCondition
+from common.dynamo.requests import Condition, ItemKey, KeyCondition, KeySchema, Query, Scan, SortCondition
 from common.dynamo.wire.embedded.capacity import Consumed, read_units
 from common.dynamo.wire.embedded.checks import check_condition, check_projection
 from common.dynamo.wire.embedded.composite_keys import partition_bytes, sort_bounds
@@ -35,6 +36,20 @@ _BOUNDS: Final[Mapping[str, Callable[[bytes, list[bytes]], bool]]] = {
     "BETWEEN": lambda sort, bounds: bounds.pop(0) <= sort <= bounds.pop(0),
 }
 """The tests of a sort key's range, each with the bounds that it takes."""
+
+
+@lru_cache(256)
+def _statement(
+    table: str, index: str | None, columns: tuple[str, ...], tests: tuple[str, ...], *, forward: bool
+) -> str:
+    """Return the statement that selects what passes *tests*, in the order of *columns*."""
+    source, partition = f"{table} AS i", "i.pk"
+    if index is not None:
+        # CROSS keeps SQLite from starting at the table, whose order is another one.
+        source, partition = f"{index} AS x CROSS JOIN {table} AS i ON i.id = x.item", "x.ipk"
+    where = f" WHERE {' AND '.join(tests)}" if tests else ""
+    order = ", ".join(f"{column}{'' if forward else ' DESC'}" for column in columns)
+    return f"SELECT {partition}, i.size, i.item FROM {source}{where} ORDER BY {order} LIMIT ?"
 
 
 @dataclass(slots=True)
@@ -69,14 +84,8 @@ class _Range:
 
     def rows(self, connection: sqlite3.Connection, limit: int) -> Iterator[tuple[bytes, int, bytes]]:
         """Yield partition key, size and packed item."""
-        source = f"{self.table.rows} AS i"
-        if self.index is not None:
-            # CROSS keeps SQLite from starting at the table, whose order is another one.
-            source = f"{self.index.rows} AS x CROSS JOIN {self.table.rows} AS i ON i.id = x.item"
-        where = f" WHERE {' AND '.join(self.tests)}" if self.tests else ""
-        order = ", ".join(f"{column}{'' if self.forward else ' DESC'}" for column in self.columns)
-        partition = "i.pk" if self.index is None else "x.ipk"
-        statement = f"SELECT {partition}, i.size, i.item FROM {source}{where} ORDER BY {order} LIMIT ?"
+        index = None if self.index is None else self.index.rows
+        statement = _statement(self.table.rows, index, self.columns, tuple(self.tests), forward=self.forward)
         cursor = connection.execute(statement, (*self.values, limit))
         try:
             yield from cursor
@@ -88,7 +97,9 @@ def query(connection: sqlite3.Connection, request: Query, table: Table) -> Mappi
     """Return one page of a partition."""
     index = None if request.index is None else table.index(request.index)
     schema = table.key if index is None else index.key
-    _check(request, index, tuple(name for name, _ in (*schema.partitions, *schema.sorts)))
+    _check(request, index)
+    if request.filter is not None:
+        _refuse_key_names(request.filter, schema)
     rows = _Range(table, index, request.forward)
     _constrain(rows, schema, request.key)
     if request.start is not None:
@@ -99,7 +110,7 @@ def query(connection: sqlite3.Connection, request: Query, table: Table) -> Mappi
 def scan(connection: sqlite3.Connection, request: Scan, table: Table) -> Mapping[str, Any]:
     """Return one page of a table or an index, or of one segment of it."""
     index = None if request.index is None else table.index(request.index)
-    _check(request, index, ())
+    _check(request, index)
     rows = _Range(table, index)
     if request.start is not None:
         base, entry = _start_keys(table, index, request.start)
@@ -107,25 +118,29 @@ def scan(connection: sqlite3.Connection, request: Scan, table: Table) -> Mapping
     return _page(connection, request, rows, _segment(request))
 
 
-def _check(request: Query | Scan, index: IndexTable | None, key_names: tuple[str, ...]) -> None:
+def _check(request: Query | Scan, index: IndexTable | None) -> None:
     if index is not None and request.consistent:
         raise invalid("Consistent reads are not supported on global secondary indexes")
     if request.limit is not None and request.limit < 1:
         raise invalid("1 validation error detected: Value at 'limit' failed to satisfy constraint: at least 1")
     check_condition(request.filter, "FilterExpression")
     check_projection(request.projection)
-    if request.filter is not None and isinstance(request, Query):
-        for name in attribute_names(request.filter):
-            if name in key_names:
-                raise invalid(
-                    f"Filter Expression can only contain non-primary key attributes: Primary key attribute: {name}"
-                )
     if index is not None:
         lacking = index.lacks({str(path.parts[0]) for path in request.projection})
         if lacking:
             raise invalid(
                 "One or more parameter values were invalid: "
                 f"Global secondary index {index.name} does not project {', '.join(sorted(lacking))}"
+            )
+
+
+def _refuse_key_names(filtered: Condition, schema: KeySchema) -> None:
+    """Refuse a filter of a query by an attribute of the key that it reads."""
+    own = {name for name, _ in (*schema.partitions, *schema.sorts)}
+    for name in attribute_names(filtered):
+        if name in own:
+            raise invalid(
+                f"Filter Expression can only contain non-primary key attributes: Primary key attribute: {name}"
             )
 
 
