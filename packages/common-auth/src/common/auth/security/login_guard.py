@@ -1,14 +1,38 @@
-"""Bounds how often anybody may guess a password: reserve an attempt, then verify."""
+"""Bounds how often anybody may guess a password: reserve an attempt, then verify.
 
+Counting after the verification would let as many guesses through as run at once. An attempt is therefore counted as
+failed before anything is hashed, by one conditional write, and cleared when the password was right.
+"""
+
+import secrets
+from collections.abc import Callable
 from enum import StrEnum
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, TypeVar
 
-from common.auth.security.context import RequestContext
-from common.auth.security.login_limits import LoginLimits
-from common.auth.security.secrets import SecretStr
+from common.auth.doctor import Finding
+from common.auth.exceptions import ConfigurationError, RateLimited
+from common.auth.security.audit_logger import AuditEmitter
+from common.auth.security.clock import SYSTEM, Clock, epoch_seconds
+from common.auth.security.context import Claimed, RequestContext
+from common.auth.security.device_cookies import DeviceCookies
+from common.auth.security.key_strength import require_strong_secret
+from common.auth.security.login_attempts import Attempts, Hold, Refusal
+from common.auth.security.login_buckets import Claim, LoginBuckets, canonical_identifier
+from common.auth.security.login_limits import USUAL_LOGIN_LIMITS, LoginLimits
+from common.auth.security.login_outage import BoundedCounters, OnOutage, Switch
+from common.auth.security.memory_stores import MemoryLoginCounterStore
+from common.auth.security.reservation import Reservation
+from common.auth.security.secrets import SecretBytes, SecretStr
+from common.auth.security.stores import LoginCounterStore
+from common.core.audit import AuditOutcome
 
-__all__ = ["LoginGuard", "LoginLimits", "Reservation", "WhenBlocked"]
+__all__ = ["LoginGuard", "LoginLimits", "OnOutage", "Reservation", "WhenBlocked"]
+
+E = TypeVar("E", bound=StrEnum)
+
+_KEY_BYTES: Final = 32
+_USUAL_FREE: Final = USUAL_LOGIN_LIMITS.free
+_LOCAL_BUCKETS: Final = 100_000
 
 
 class WhenBlocked(StrEnum):
@@ -20,63 +44,151 @@ class WhenBlocked(StrEnum):
     """Nothing: the reservation is locked, the caller hashes in vain, and the answer is that of a wrong password."""
 
 
-class Reservation(Protocol):
-    """One attempt to log in, counted as failed until :meth:`success`. A context manager::
+class LoginGuard:
+    """Counts attempts to log in by account, account and network, network, and over all. Safe to use from any thread.
 
-        with guard.reserve(identifier, ctx) as attempt:
-            known = credentials.find(identifier)
-            result = passwords.verify(password, attempt.verifiable(known and known.password_hash))
-            if not result.ok:
-                raise attempt.failure(result.reason, user_id=known and known.user_id)
-            attempt.success(known.user_id)
+    Whoever comes with a good device cookie, or from a network that the account's owner has logged in from, is counted
+    apart: strangers who lock themselves out do not lock the owner out. An account that does not exist is counted and
+    locked like any other.
 
-    Leaving it by ``AuthUnavailable`` gives the attempt back, since nothing was verified; leaving it in any other way
-    without :meth:`success` or :meth:`failure` counts as a failure.
+    Args:
+        store: Where the counters are; shared by all processes.
+        key: Names the buckets and signs device cookies, at least 32 bytes; the same in all processes. Another key
+            forgets every count and cookie.
+        limits: How many are too many.
+        when_blocked: What a client learns then.
+        on_outage: What happens while *store* does not answer.
+        audit: Gets the events of every login: ``authn_login_success``, ``_successafterfail``, ``_fail``, ``_fail_max``,
+            ``_lock``, ``excess_rate_limit_exceeded``; and ``sys_monitor_disabled`` and ``_enabled`` about *store*.
+        canonical: Brings an identifier into the form in which the credential store compares it; it must be at least as
+            forgiving as the store.
+        pause: Seconds until a store that failed is asked again.
+        clock: The time.
+        entropy: Makes device cookies: returns that many random bytes.
+        choose: Chooses a shard: returns a number below the one it is given.
+
+    Raises:
+        ConfigurationError: An option is none of its kind.
+        WeakKey: *key* is too short or too simple.
+
+    >>> from common.auth.exceptions import RateLimited
+    >>> key = SecretBytes(secrets.token_bytes(32))
+    >>> guard = LoginGuard(MemoryLoginCounterStore(), key=key, limits=LoginLimits(free=1))
+    >>> with guard.reserve("ada", RequestContext(source_ip="192.0.2.7")) as attempt:
+    ...     error = attempt.failure("wrong_password")
+    >>> type(error).__name__
+    'InvalidCredentials'
+    >>> try:
+    ...     guard.reserve("ada", RequestContext(source_ip="198.51.100.9"))
+    ... except RateLimited as error:
+    ...     dict(error.headers())
+    {'Retry-After': '1'}
     """
 
-    locked: bool
-    """Whether the attempt must fail whatever the password is; only where the guard conceals."""
-
-    def verifiable(self, stored: str | None) -> str | None:
-        """Return what to verify against: *stored*, or ``None`` (equal work in vain) where the attempt is locked."""
-        ...
-
-    def success(self, user_id: str, **details: object) -> None:
-        """The password was right: clear the buckets of this account and client, and write ``authn_login_success`` or,
-        after failures, ``authn_login_successafterfail``.
-
-        Raises:
-            AccountLocked: The attempt is locked.
-        """
-        ...
-
-    def failure(self, reason: str, *, user_id: str | None = None, **details: object) -> Exception:
-        """The password was wrong, or there is no such user: write ``authn_login_fail``, ``authn_login_fail_max`` or
-        ``authn_login_lock``, and return the error to raise: ``InvalidCredentials`` or ``AccountLocked``."""
-        ...
-
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None: ...
-
-
-class LoginGuard(Protocol):
-    """Sketch of the signatures; the implementation follows."""
+    def __init__(
+        self,
+        store: LoginCounterStore,
+        *,
+        key: SecretBytes,
+        limits: LoginLimits = USUAL_LOGIN_LIMITS,
+        when_blocked: WhenBlocked = WhenBlocked.TELL,
+        on_outage: OnOutage = OnOutage.LOCAL,
+        audit: AuditEmitter | None = None,
+        canonical: Callable[[str], str] = canonical_identifier,
+        pause: float = 5.0,
+        clock: Clock = SYSTEM,
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
+        choose: Callable[[int], int] = secrets.randbelow,
+    ) -> None:
+        require_strong_secret(key, at_least=_KEY_BYTES, what="The key of the login guard")
+        if pause < 0:
+            raise ConfigurationError("LoginGuard: pause is negative.", reason="bad_option")
+        self._limits = limits
+        self._when_blocked = _option(WhenBlocked, when_blocked)
+        self._audit = audit
+        self._clock = clock
+        self._cookies = DeviceCookies(key, entropy=entropy)
+        self._buckets = LoginBuckets(key, limits=limits, cookies=self._cookies, canonical=canonical)
+        self._shared = Attempts(store, limits=limits, buckets=self._buckets, choose=choose)
+        local = BoundedCounters(MemoryLoginCounterStore(clock=clock), capacity=_LOCAL_BUCKETS, clock=clock)
+        self._local = Attempts(local, limits=limits, buckets=self._buckets, choose=choose)
+        self._switch = Switch(
+            on_outage=_option(OnOutage, on_outage), pause=pause, clock=clock, tell=self._tell_of_outage
+        )
 
     def reserve(self, identifier: str, ctx: RequestContext) -> Reservation:
-        """Count an attempt before anything is verified.
+        """Count an attempt, before anything is verified.
+
+        Args:
+            identifier: What somebody typed as their name; any text.
+            ctx: Its ``source_ip`` and ``device`` decide under what the attempt is counted.
 
         Raises:
-            RateLimited: No attempt may begin now, and the guard tells so. Nothing was hashed.
+            RateLimited: No attempt may begin now, and the guard tells so. Nothing was hashed. The event is written.
             StoreUnavailable: The counters do not answer, and the guard is set to refuse then.
         """
-        ...
+        now = epoch_seconds(self._clock)
+        claim = self._buckets.claim(identifier, source_ip=ctx.source_ip, device=ctx.device, now=now)
+        attempts, found = self._reserve(claim, now)
+        reservation = Reservation(
+            found, attempts, limits=self._limits, switch=self._switch, clock=self._clock, audit=self._audit,
+            identifier=Claimed(identifier if isinstance(identifier, str) else ""), ctx=ctx,
+        )  # fmt: skip
+        if isinstance(found, Refusal) and self._when_blocked is WhenBlocked.TELL:
+            reservation.failure("locked")
+            raise RateLimited("Too many failed logins.", retry_after=found.retry_after, reason=f"locked_{found.kind}")
+        return reservation
 
     def device_cookie(self, identifier: str) -> SecretStr:
-        """Return a new device cookie for whoever has just logged in as *identifier*; it comes back in ``ctx.device``."""
-        ...
+        """Return a new device cookie for whoever has just logged in as *identifier*.
+
+        Set it ``HttpOnly``, ``Secure`` and ``SameSite=Strict``, for as long as :attr:`LoginLimits.device_for`, and hand
+        what comes back to :attr:`RequestContext.device`. It grants nothing.
+        """
+        expiry = epoch_seconds(self._clock) + self._limits.device_for.total_seconds()
+        return self._cookies.make(self._buckets.account_of(identifier), expires_at=expiry)
 
     def unlock(self, identifier: str) -> None:
-        """Forget the failures of strangers on this account, such as after a password reset."""
-        ...
+        """Forget the failures of strangers on this account, such as after its password was reset.
+
+        Raises:
+            StoreUnavailable: The counters do not answer. It can be repeated.
+        """
+        claim = self._buckets.claim(identifier, source_ip=None, device=None, now=epoch_seconds(self._clock))
+        self._local.forget(claim.account)
+        self._switch.require(lambda: self._shared.forget(claim.account))
+
+    def weaknesses(self) -> tuple[Finding, ...]:
+        """Return what :func:`common.auth.doctor.doctor` tells about these settings."""
+        told = (
+            (self._audit is None, "no_audit", "Failed logins leave no trail. Give the guard an audit logger."),
+            (self._limits.free > _USUAL_FREE, "many_attempts", f"More than {_USUAL_FREE} attempts cost no wait."),
+        )
+        return tuple(Finding("logins", code, message) for applies, code, message in told if applies)
+
+    def __repr__(self) -> str:
+        return (
+            f"LoginGuard(free={self._limits.free}, cap={self._limits.cap}, when_blocked={self._when_blocked.value!r})"
+        )
+
+    def _reserve(self, claim: Claim, now: float) -> tuple[Attempts, Hold | Refusal]:
+        return self._switch.call(
+            lambda: (self._shared, self._shared.reserve(claim, now)),
+            lambda: (self._local, self._local.reserve(claim, now)),
+        )
+
+    def _tell_of_outage(self, cause: str | None) -> None:
+        if self._audit is not None:
+            self._audit.emit(
+                "sys_monitor_enabled" if cause is None else "sys_monitor_disabled",
+                outcome=AuditOutcome.SUCCESS if cause is None else AuditOutcome.FAILURE,
+                reason="login_counters",
+                cause=cause,
+            )
+
+
+def _option(kind: type[E], value: E) -> E:
+    try:
+        return kind(value)
+    except ValueError:
+        raise ConfigurationError(f"{kind.__name__} is one of {', '.join(kind)}.", reason="bad_option") from None
