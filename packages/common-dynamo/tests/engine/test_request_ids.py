@@ -31,6 +31,8 @@ from common.exceptions import ConfigurationError, InvalidInput
 
 TYPES = (INVOICE, NOTE, COUNTER)
 START = datetime(2026, 11, 24, 8, tzinfo=UTC).timestamp()
+HOLDS_ITSELF: list[Any] = []
+HOLDS_ITSELF.append(HOLDS_ITSELF)
 
 
 class Receipt(BaseModel):
@@ -361,6 +363,7 @@ def test_a_result_that_cannot_be_kept_is_refused_before_anything_is_sent(db: Dat
         ({"request_id": "r", "keeps": 0}, ConfigurationError),
         ({"request_id": "r", "keeps": float("inf")}, ConfigurationError),
         ({"request_id": "r", "input": object()}, ConfigurationError),
+        ({"request_id": "r", "input": HOLDS_ITSELF}, ConfigurationError),
         ({"scope": "t1"}, ConfigurationError),
         ({"input": "x"}, ConfigurationError),
     ],

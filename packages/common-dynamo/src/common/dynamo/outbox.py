@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from common.dynamo.arguments import require_iterable, require_kind, require_model
 from common.dynamo.exceptions import InvalidItem, OutboxFull
-from common.dynamo.keys import BoundTemplate, Key
+from common.dynamo.keys import BoundTemplate, Key, Template
 from common.dynamo.layout import (
     PARTITION,
     PARTITION_PATH,
@@ -113,13 +113,12 @@ class EventType(Generic[M]):
         """
         if not isinstance(model, type) or not issubclass(model, BaseModel):
             raise ConfigurationError(f"model must be a pydantic model, not {model!r}.")
-        if not isinstance(name, str) or not name or schema < 1:
-            raise ConfigurationError("An event type has a name, and a schema from 1.")
-        kinds = {
-            field: info.annotation for field, info in model.model_fields.items() if isinstance(info.annotation, type)
-        }
+        if not isinstance(name, str) or not name:
+            raise ConfigurationError("An event type has a name, which consumers know it by: give a text.")
+        if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
+            raise ConfigurationError(f"The schema of event type {name!r} is an int from 1.")
         self.model, self.name, self.schema = model, name, schema
-        self._template = BoundTemplate.bind(aggregate, kinds)
+        self._template = BoundTemplate.bind(Template(aggregate), _kinds(model, aggregate))
 
     def __repr__(self) -> str:
         return f"<EventType {self.name!r} of {self.model.__name__}>"
@@ -131,6 +130,17 @@ class EventType(Generic[M]):
             InvalidInput: A field of the template is empty, too wide, or makes the aggregate longer than 1024 bytes.
         """
         return self._template.build([getattr(event, name) for name in self._template.fields])
+
+
+def _kinds(model: type[BaseModel], aggregate: str) -> dict[str, type]:
+    """Return the types of the fields of *model*, of which those in *aggregate* have just one."""
+    found = {name: info.annotation for name, info in model.model_fields.items()}
+    for name in Template(aggregate).fields:
+        if name in found and not isinstance(found[name], type):
+            raise ConfigurationError(
+                f"Aggregate {aggregate!r}: {name} may be None, or of several types; an aggregate needs a value of one type."
+            )
+    return {name: kind for name, kind in found.items() if isinstance(kind, type)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,9 +59,9 @@ def input_hash(asked: object) -> str:
     """
     try:
         text = orjson.dumps(_canonical(asked), option=orjson.OPT_SORT_KEYS)
-    except (TypeError, ValueError, UnicodeEncodeError):
+    except (TypeError, ValueError, RecursionError):
         raise ConfigurationError(
-            "input= must be made of texts, numbers, times, models, mappings, lists and sets alone."
+            "input= must be made of texts, numbers, times, models, mappings, lists and sets alone, in a few levels."
         ) from None
     return urlsafe_b64encode(hashlib.sha256(text).digest()[:16]).rstrip(b"=").decode("ascii")
 
