@@ -1,7 +1,8 @@
 """The kinds of audit events that the family itself writes, by the OWASP Logging Vocabulary Cheat Sheet.
 
 Names that the vocabulary lacks are ours: ``gateway_*`` for requests that do not prove their way through the gateway,
-``crypto_key_rotated``, and ``audit_*`` for what the trail says about itself. A service declares its own beside them::
+``authn_revocation_stale``, ``crypto_key_rotated``, and ``audit_*`` for what the trail says about itself. A service
+declares its own beside them::
 
     AuditLogger(sinks, service="orders", types=[AuditType("order_canceled", frozenset({"order_id"}))])
 """
@@ -15,8 +16,10 @@ from common.core.audit import AuditType, Severity
 
 __all__ = [
     "AUDIT_GAP",
+    "AUDIT_RECOVERED",
     "AUDIT_UNACKNOWLEDGED",
     "FAMILY_TYPES",
+    "STREAM_END",
     "SYS_MONITOR_DISABLED",
     "SYS_MONITOR_ENABLED",
     "declare",
@@ -26,6 +29,10 @@ AUDIT_GAP: Final = "audit_gap"
 """A sink lost events; ``ranges`` are the first and last ``seq`` of each run of lost ones."""
 AUDIT_UNACKNOWLEDGED: Final = "audit_unacknowledged"
 """No durable sink took a required event in time: the operation it announces was refused."""
+AUDIT_RECOVERED: Final = "audit_recovered"
+"""A sink's store ended in ``torn`` bytes that are no line, left by a crash; the first line behind them vouches for them."""
+STREAM_END: Final = "stream_end"
+"""The process has closed its logger; without it, something may be missing at the end of the stream."""
 SYS_MONITOR_DISABLED: Final = "sys_monitor_disabled"
 SYS_MONITOR_ENABLED: Final = "sys_monitor_enabled"
 
@@ -57,6 +64,7 @@ _AUTHENTICATION = (
     _type("authn_token_revoked", ("kind", "client_id"), Severity.LOW, hashed=("jti",)),
     _type("authn_token_reuse", ("kind", "client_id", "key_id", "method", "path"), Severity.HIGH, hashed=("jti",)),
     _type("authn_token_delete", ("kind", "client_id"), hashed=("jti",)),
+    _type("authn_revocation_stale", ("age",), Severity.MEDIUM),
 )
 _AUTHORISATION = (
     _type("authz_fail", ("resource", "role", "scope", "method", "path"), Severity.MEDIUM),
@@ -92,6 +100,8 @@ _SYSTEM = (
     _type("crypto_key_rotated", ("key_id", "previous", "algorithm", "purpose"), Severity.MEDIUM, required=True),
     _type(AUDIT_GAP, ("sink", "plugin", "ranges", "lost"), Severity.CRITICAL),
     _type(AUDIT_UNACKNOWLEDGED, ("event", "event_seq", "event_type"), Severity.CRITICAL),
+    _type(AUDIT_RECOVERED, ("sink", "plugin", "torn"), Severity.MEDIUM),
+    _type(STREAM_END, ("emitted",)),
 )
 
 FAMILY_TYPES: Final[tuple[AuditType, ...]] = (
