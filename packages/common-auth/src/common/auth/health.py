@@ -5,9 +5,10 @@ from common.auth.security.audit_lane import SinkState
 from common.auth.security.audit_logger import AuditLogger
 from common.auth.security.hashing_pool import HashingPool
 from common.auth.security.keys import KeyRing
+from common.auth.security.remote_jwks import RemoteJWKS
 from common.core.health import CheckContext, CheckSpec, Outcome, Status
 
-__all__ = ["AuditCheck", "HashingPoolCheck", "PepperCheck", "SignerCheck"]
+__all__ = ["AuditCheck", "HashingPoolCheck", "JwksCheck", "PepperCheck", "SignerCheck"]
 
 
 class SignerCheck:
@@ -25,6 +26,30 @@ class SignerCheck:
         except ConfigurationError as error:
             return Outcome(Status.FAIL, error.reason)
         return Outcome(detail={"kid": kid})
+
+
+class JwksCheck:
+    """WARN while the last fetch of a key set has failed, FAIL where no key can be used. The service adds it for its set.
+
+    Args:
+        keys: The set.
+        name: Of the check, where a service has several sets.
+    """
+
+    def __init__(self, keys: RemoteJWKS, *, name: str = "auth.jwks") -> None:
+        self.spec = CheckSpec(name)
+        self._keys = keys
+
+    def check(self, ctx: CheckContext, /) -> Outcome:
+        """Compare the counters of the set; its age is what is measured."""
+        stats = self._keys.stats()
+        detail = {"keys": stats.keys, "skipped": stats.skipped, "failures": stats.failures}
+        if stats.age is None:
+            return Outcome(Status.FAIL, "no_key_set", detail=detail)
+        if not stats.is_usable:
+            return Outcome(Status.FAIL, "stale_key_set", observed=(stats.age, "s"), detail=detail)
+        status = Status.WARN if stats.last_failure else Status.PASS
+        return Outcome(status, stats.last_failure, observed=(stats.age, "s"), detail=detail)
 
 
 class HashingPoolCheck:

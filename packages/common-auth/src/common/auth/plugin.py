@@ -27,6 +27,7 @@ __all__ = [
 _log = logging.getLogger("common.auth")
 
 _SECONDS_TO_FLUSH = 5.0
+_SECONDS_TO_END = 1.0
 
 
 class RefusingHasher:
@@ -94,9 +95,12 @@ def common_audit_sinks(settings: Settings) -> Iterable[AuditSink]:
 
 @hookimpl
 def common_startup(app: App) -> None:
-    """Start the threads of the audit loggers that *app* provides."""
+    """Start the threads of the audit loggers and of the remote key sets that *app* provides."""
     from common.auth.security.audit_logger import AuditLogger
+    from common.auth.security.remote_jwks import RemoteJWKS
 
+    for keys in app.provided(RemoteJWKS):
+        keys.start()
     for audit in app.provided(AuditLogger):
         audit.start()
 
@@ -111,11 +115,14 @@ def common_cli_commands() -> Iterable[CliCommand]:
 
 @hookimpl
 def common_shutdown(app: App) -> None:
-    """End the threads of the hashing pools; then flush and close the audit loggers, within the deadline."""
+    """End the threads of key sets and hashing pools; then flush and close the audit loggers, within the deadline."""
     from common.auth.security.audit_logger import AuditLogger
     from common.auth.security.hashing_pool import HashingPool
     from common.auth.security.password_manager import PasswordManager
+    from common.auth.security.remote_jwks import RemoteJWKS
 
+    for keys in app.provided(RemoteJWKS):
+        keys.close(min(_SECONDS_TO_END, app.remaining() or _SECONDS_TO_END))
     hasher = app.plugins.password_hasher()
     if isinstance(hasher, PasswordManager):
         hasher.close()

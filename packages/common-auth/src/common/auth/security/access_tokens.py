@@ -17,7 +17,7 @@ from common.auth.security.access_claims import (
 from common.auth.security.claim_sources import ClaimSource, TokenSubject, gather_claims
 from common.auth.security.clock import Clock, epoch_seconds, moment
 from common.auth.security.jwk import base64url
-from common.auth.security.keys import KeyRing, SigningKey
+from common.auth.security.signing_keys import SigningKey, SigningKeySource
 from common.auth.security.token_claims import PRINTABLE
 from common.auth.security.token_format import TokenKind, write_token
 from common.core.json_types import JSONValue
@@ -81,7 +81,7 @@ class AccessTokens:
         *,
         issuer: str,
         audience: str,
-        keys: KeyRing,
+        keys: SigningKeySource,
         profile: TokenProfile,
         claims: Sequence[ClaimSource],
         clock: Clock,

@@ -19,7 +19,7 @@ from common.auth.security.jwk import SecretMembers, jwk_algorithm, jwk_key, thum
 from common.auth.security.key_strength import require_strong_key
 from common.auth.security.secrets import SecretBytes
 
-__all__ = ["KEY_ID", "KeySource", "Signer", "SigningKey", "VerificationKey"]
+__all__ = ["KEY_ID", "KeySource", "Signer", "SigningKey", "SigningKeySource", "VerificationKey"]
 
 KEY_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What a key id may look like; anything else is refused without looking further."""
@@ -272,7 +272,10 @@ def _generate_private(algorithm: JwsAlgorithm) -> PrivateKey:
 
 
 class KeySource(Protocol):
-    """Finds the key that verifies a token of one issuer. :class:`~common.auth.security.keys.KeyRing` is one."""
+    """Finds the key that verifies a token of one issuer.
+
+    :class:`~common.auth.security.keys.KeyRing` is one, and :class:`~common.auth.security.remote_jwks.RemoteJWKS`.
+    """
 
     @property
     def issuer(self) -> str:
@@ -284,5 +287,18 @@ class KeySource(Protocol):
 
         Raises:
             UnknownKey: There is none.
+            KeySourceUnavailable: There are no keys to look among, such as before the first fetch of published ones.
+        """
+        ...
+
+
+class SigningKeySource(KeySource, Protocol):
+    """Also tells which key signs now."""
+
+    def active(self) -> SigningKey:
+        """Return the key that signs now.
+
+        Raises:
+            ConfigurationError: None may, or these keys only verify.
         """
         ...

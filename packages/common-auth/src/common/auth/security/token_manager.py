@@ -11,7 +11,7 @@ from common.auth.security.access_claims import Actor
 from common.auth.security.access_tokens import AccessTokens, IssuedToken, TokenProfile
 from common.auth.security.claim_sources import ClaimSource, NamedClaims, TokenSubject, claim_sources
 from common.auth.security.clock import SYSTEM, Clock, epoch_seconds
-from common.auth.security.keys import KeyRing
+from common.auth.security.signing_keys import SigningKeySource
 from common.auth.security.token_claims import ClaimRules, Claims
 from common.auth.security.token_format import TokenKind, TokenReader
 
@@ -37,7 +37,7 @@ class TokenManager:
     Args:
         issuer: The claim ``iss``: the same that *keys* belong to.
         audience: The claim ``aud``: the service or API that the tokens are for.
-        keys: Sign and verify.
+        keys: Sign and verify; a :class:`~common.auth.security.remote_jwks.RemoteJWKS` only verifies.
         profile: Times and limits.
         claims: Claims that plugins add; see :func:`claim_sources`.
         clock: The time.
@@ -46,7 +46,7 @@ class TokenManager:
     Raises:
         ConfigurationError: *keys* belong to another issuer, or a limit is out of its range.
 
-    >>> from common.auth.security.keys import SigningKey
+    >>> from common.auth.security.keys import KeyRing, SigningKey
     >>> keys = KeyRing([SigningKey.generate("EdDSA")], issuer="https://id.example")
     >>> tokens = TokenManager(issuer="https://id.example", audience="orders", keys=keys)
     >>> issued = tokens.create_access("u-1", session="s-1", epoch=0, roles=["trader"])
@@ -59,7 +59,7 @@ class TokenManager:
         *,
         issuer: str,
         audience: str,
-        keys: KeyRing,
+        keys: SigningKeySource,
         profile: TokenProfile = _USUAL,
         claims: Sequence[ClaimSource] = (),
         clock: Clock = SYSTEM,
