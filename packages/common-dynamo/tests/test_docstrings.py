@@ -9,6 +9,8 @@ import pytest
 
 import common.dynamo
 
+pytestmark = pytest.mark.thorough
+
 
 def module_names() -> Iterator[str]:
     """Yield the modules of this distribution, whatever lies beside them in the namespace."""

@@ -18,6 +18,8 @@ from common.dynamo.testing.examples import NOTE
 from common.dynamo.testing.wrong_arguments import CALLBACK, DEADLINE, OBJECT, Case, Kind, assert_refused, wrong_values
 from common.exceptions import CommonError, ConfigurationError
 
+pytestmark = pytest.mark.thorough
+
 ROLE = "arn:aws:iam::123456789012:role/orders"
 THREADS = 8
 

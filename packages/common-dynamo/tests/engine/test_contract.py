@@ -18,6 +18,8 @@ from common.dynamo.testing.contract.checking import LAWS
 from common.dynamo.testing.examples import COUNTER, INVOICE, NOTE, Note, make_invoice
 from common.exceptions import CommonError, ConfigurationError
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def examples(engine: Engine) -> int:

@@ -28,6 +28,8 @@ from common.dynamo.testing.routes import Route
 from common.dynamo.wire.faults import Fault
 from common.exceptions import InvalidInput
 
+pytestmark = pytest.mark.thorough
+
 SCAN = Pattern("Test.scan", "Scan")
 
 

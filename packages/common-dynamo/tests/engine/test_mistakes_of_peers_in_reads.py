@@ -19,6 +19,8 @@ from common.dynamo.testing import Engine, FaultPlan, fresh_table_name, spend
 from common.dynamo.testing.examples import BY_STATE, COUNTER, INVOICE, NOTE, Counter, Invoice, Note, State, make_invoice
 from common.dynamo.wire.faults import Fault
 
+pytestmark = pytest.mark.thorough
+
 WRITE = Pattern("Test.write", "PutItem")
 SCAN = Pattern("Test.scan", "Scan")
 

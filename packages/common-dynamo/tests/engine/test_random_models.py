@@ -22,6 +22,8 @@ from common.dynamo.testing.contract.comparison import differences, expected_valu
 from common.dynamo.testing.contract.strategies import texts, untried_models
 from common.exceptions import ConfigurationError, InvalidInput
 
+pytestmark = pytest.mark.thorough
+
 ON_A_NETWORK = os.environ.get("COMMON_TEST_ENGINE", "embedded") != "embedded"
 
 
@@ -167,7 +169,6 @@ def test_random_models_are_stored_and_read_exactly(engine: Engine, data: DataObj
     keep_exactly(engine, data)
 
 
-@pytest.mark.thorough
 @examples(20 if ON_A_NETWORK else 200)
 @given(data=st.data())
 def test_many_random_models_are_stored_and_read_exactly(engine: Engine, data: DataObject) -> None:
@@ -214,7 +215,6 @@ def test_what_cannot_be_stored_is_refused_before_anything_is_sent(engine: Engine
     refuse_or_keep(engine, data)
 
 
-@pytest.mark.thorough
 @examples(20 if ON_A_NETWORK else 300)
 @given(data=st.data())
 def test_whatever_cannot_be_stored_is_refused_before_anything_is_sent(engine: Engine, data: DataObject) -> None:

@@ -12,6 +12,8 @@ from common.dynamo.testing.ledger import LedgerKit
 from common.entities import OrderStatus, OrderType
 from common.exceptions import InvalidInput
 
+pytestmark = pytest.mark.thorough
+
 Call = Callable[[LedgerKit, Any], object]
 
 ID = "01HF0000000000000000000000"

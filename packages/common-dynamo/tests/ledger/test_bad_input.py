@@ -40,6 +40,8 @@ from common.dynamo.testing.wrong_arguments import (
 from common.entities import USD, Asset, OrderCreate, OrderStatus, OrderType, UserCreate
 from common.exceptions import InvalidAmount, InvalidInput
 
+pytestmark = pytest.mark.thorough
+
 USER = wrong_values(
     InvalidInput,
     None_=None,

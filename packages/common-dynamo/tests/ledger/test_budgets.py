@@ -20,6 +20,8 @@ from common.dynamo.testing import Engine, spend
 from common.dynamo.testing.ledger import LedgerKit
 from common.entities import Asset, Order, OrderCreate, OrderStatus, OrderType, UserCreate
 
+pytestmark = pytest.mark.thorough
+
 Call = Callable[[], object]
 """What is measured; what has to be there first has been done when it is made."""
 Prepare = Callable[[LedgerKit], Call]

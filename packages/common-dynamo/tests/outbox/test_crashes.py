@@ -13,6 +13,8 @@ from common.dynamo.testing import Crash, Fault, FaultPlan
 from common.dynamo.testing.events import Postbox, Told
 from common.dynamo.testing.examples import NOTE, Note
 
+pytestmark = pytest.mark.thorough
+
 FAULTS = [fault for fault in Fault if fault not in (Fault.HANG, Fault.TRUNCATE, Fault.UNPROCESSED)]
 NAMES = ("a", "b", "c")
 CALLS_OF_A_PASS = 8 + 2 * len(NAMES)

@@ -17,6 +17,8 @@ from common.dynamo.table_drift import Drift, DriftKind, drifts_of
 from common.dynamo.table_templates import api_requests
 from common.dynamo.testing import Engine, network_wire
 
+pytestmark = pytest.mark.thorough
+
 RAW = Pattern("Test.raw", "CreateTable")
 INDEXES = (IndexDefinition("GSI1", KeySchema("g1pk", "g1sk")), IndexDefinition("GSI2", KeySchema("g2pk", "g2sk")))
 WANTED = TableDefinition(name="", key=KeySchema("pk", "sk"), indexes=INDEXES, ttl_attribute="_x")

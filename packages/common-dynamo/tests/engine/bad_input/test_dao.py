@@ -32,6 +32,8 @@ from common.dynamo.testing.wrong_arguments import (
 )
 from common.exceptions import ConfigurationError, InvalidInput
 
+pytestmark = pytest.mark.thorough
+
 SCAN_NAME = wrong_values(ConfigurationError, None_=None, an_int=7, empty="", bytes_=b"x", a_sentence="what is it")
 SEGMENTS = wrong_values(ConfigurationError, None_=None, zero=0, many=101, a_bool=True, a_float=2.0, a_text=CANARY)
 RATE = wrong_values(ConfigurationError, zero=0, below_zero=-1.0, NaN=float("nan"), a_bool=True, a_text=CANARY)

@@ -30,6 +30,8 @@ from common.dynamo.testing.wrong_arguments import (
 )
 from common.exceptions import CommonError, ConfigurationError, InvalidInput
 
+pytestmark = pytest.mark.thorough
+
 NOTHING = wrong_values(InvalidInput, None_=None)
 ABSENT = wrong_values(ConfigurationError, None_=None)
 TABLE = wrong_values(

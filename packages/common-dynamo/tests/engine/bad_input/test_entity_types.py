@@ -24,6 +24,8 @@ from common.dynamo.testing.wrong_arguments import (
 )
 from common.exceptions import CommonError, ConfigurationError, InvalidInput
 
+pytestmark = pytest.mark.thorough
+
 FIELD = wrong_values(ConfigurationError, None_=None, an_int=7, empty="", another="colour", a_list=[CANARY])
 NO_ITEM = wrong_values(ConfigurationError, None_=None, an_int=7, a_text=CANARY, a_list=[CANARY])
 FOREIGN = wrong_values(

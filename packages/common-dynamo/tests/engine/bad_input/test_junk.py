@@ -18,6 +18,8 @@ from common.dynamo.testing.examples import BY_STATE, CARD, INVOICE, NOTE, Card, 
 from common.dynamo.testing.wrong_arguments import public_methods
 from common.exceptions import ConfigurationError, InvalidInput
 
+pytestmark = pytest.mark.thorough
+
 NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - that is the point
 PLAIN: list[Any] = [
     None, True, False, 0, 1, -1, 7, 10**40, 1.5, float("nan"), float("inf"), "", "stored", "t1", "\ud800", "x" * 3000,
@@ -126,7 +128,6 @@ def test_junk_is_refused_by_errors_of_the_family_alone(
     fuzz(database, data)
 
 
-@pytest.mark.thorough
 @settings(max_examples=6000, deadline=None, suppress_health_check=SLOW)
 @given(data=st.data())
 def test_much_junk_is_refused_by_errors_of_the_family_alone(

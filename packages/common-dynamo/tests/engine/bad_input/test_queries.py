@@ -28,6 +28,8 @@ from common.dynamo.testing.wrong_arguments import (
 )
 from common.exceptions import InvalidInput
 
+pytestmark = pytest.mark.thorough
+
 BOUND = wrong_values(InvalidInput, an_int=7, a_bool=True, bytes_=b"x", a_float=1.5, empty="", a_surrogate="\ud800")
 SHARD = wrong_values(InvalidInput, None_=None, a_bool=True, below_zero=-1, too_high=1, a_text=CANARY)
 ROWS: Rows = {

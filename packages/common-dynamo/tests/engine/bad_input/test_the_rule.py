@@ -11,6 +11,8 @@ from common.dynamo.testing.examples import Card
 from common.dynamo.testing.wrong_arguments import FLAG, Case, assert_refused, undescribed, wrong_values
 from common.exceptions import ConfigurationError, InvalidInput
 
+pytestmark = pytest.mark.thorough
+
 CASE = Case("call", "flag", wrong_values(ConfigurationError, a_text=CANARY))
 
 

@@ -27,6 +27,8 @@ from common.dynamo.testing.wrong_arguments import (
 )
 from common.exceptions import CommonError, ConfigurationError, InvalidInput
 
+pytestmark = pytest.mark.thorough
+
 NAME = wrong_values(ConfigurationError, None_=None, an_int=7, bytes_=b"x")
 ROWS: Rows = {
     "create": {"dao": OBJECT, "model": MODEL},
