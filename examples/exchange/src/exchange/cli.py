@@ -1,6 +1,7 @@
 """The ``exchange`` command."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     if not 3 <= arguments.traders <= 50 or not 1 <= arguments.trades <= 50:
         parser().error("--traders takes 3 to 50, --trades 1 to 50")
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
     try:
         if arguments.command == "torture":
             return run_torture(arguments, console)

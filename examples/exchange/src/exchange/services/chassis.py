@@ -1,9 +1,9 @@
 """What every service of the exchange has in common, whatever it does."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from fastapi.exceptions import RequestValidationError
@@ -16,6 +16,7 @@ from common.auth.security.audit_logger import AuditLogger
 from common.auth.security.context import RequestContext
 from common.core import Plugins, Settings
 from common.exceptions import PROBLEM_CONTENT_TYPE, CommonError, FieldError, InvalidInput, to_problem
+from common.observability.health import HealthRunner
 from exchange.services.trust import identity_validator
 
 if TYPE_CHECKING:
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 PROBES = ("/livez", "/readyz", "/startupz", "/docs", "/openapi.json")
+DEVICE_COOKIE = "device"
+"""Tells the login guard that somebody has logged in from this device before."""
 RequestId = Annotated[str, Header(alias="Idempotency-Key")]
 """The caller's idempotency key: a ULID or UUIDv7 that it made before it asked, and keeps through its retries."""
 
@@ -31,7 +36,11 @@ RequestId = Annotated[str, Header(alias="Idempotency-Key")]
 def request_context(request: Request) -> RequestContext:
     """Return what the audit trail records of a request."""
     client = request.client
-    return RequestContext(request_id=request_id_of(request.scope), source_ip=None if client is None else client.host)
+    return RequestContext(
+        request_id=request_id_of(request.scope),
+        source_ip=None if client is None else client.host,
+        device=request.cookies.get(DEVICE_COOKIE),
+    )
 
 
 Context = Annotated[RequestContext, Depends(request_context)]
@@ -44,12 +53,20 @@ class Chassis:
     settings: Settings
     plugins: Plugins
     audit: AuditLogger
+    health: HealthRunner
+    provided: list[object] = field(default_factory=list)
+    """What the service makes for itself and the plugins start and stop: its database, its remote keys."""
+
+    def provide(self, thing: T) -> T:
+        """Leave *thing* to the plugins' start-up and shutdown, and return it."""
+        self.provided.append(thing)
+        return thing
 
     def database(self) -> "Database":
         """Open the exchange's database; a service that never asks does not import the data layer."""
         from exchange.storage import open_database
 
-        return open_database(self.settings, self.plugins)
+        return self.provide(open_database(self.settings, self.plugins))
 
     def application(self, routes: APIRouter) -> FastAPI:
         """Return an application that answers every error of the family as problem details (RFC 9457)."""

@@ -35,7 +35,8 @@ SERVICES: Mapping[str, str] = {
     "portfolio": "inventory",
 }
 """Which service answers a path, by the path's first part."""
-PASSED_ON = frozenset({b"content-type", b"accept", b"idempotency-key"})
+PASSED_ON = frozenset({b"content-type", b"accept", b"idempotency-key", b"cookie"})
+PASSED_BACK = ("content-type", "retry-after", "set-cookie")
 TIMEOUT_SECONDS = 15.0
 MAX_BODY_BYTES = 64 * 1024
 
@@ -111,6 +112,7 @@ class Gateway:
         target = raw_target(request)
         with client_span(request.method, server=service) as trace:
             headers = [*passed_on(request), *((k.encode(), v.encode()) for k, v in trace.items())]
+            headers += forwarded_for(request)
             if identity is None:
                 headers.append((REQUEST_ID, request_id.encode()))
             else:
@@ -122,7 +124,7 @@ class Gateway:
                 )
             except httpx.TransportError as error:
                 raise ServiceUnavailable(f"The {service} service does not answer ({type(error).__name__}).") from error
-        kept = {name: answer.headers[name] for name in ("content-type", "retry-after") if name in answer.headers}
+        kept = {name: answer.headers[name] for name in PASSED_BACK if name in answer.headers}
         return Response(answer.content, answer.status_code, {**kept, "X-Request-ID": request_id})
 
     def report(self, request: Request, request_id: str, error: AuthError) -> None:
@@ -153,6 +155,11 @@ def refuse_identity_headers(request: Request) -> None:
 def passed_on(request: Request) -> list[tuple[bytes, bytes]]:
     """Return the client's headers that a service may see."""
     return [(name, value) for name, value in request.headers.raw if name.lower() in PASSED_ON]
+
+
+def forwarded_for(request: Request) -> list[tuple[bytes, bytes]]:
+    """Return the header that tells a service the client's address; whatever the client says about it stays here."""
+    return [] if request.client is None else [(b"x-forwarded-for", request.client.host.encode("ascii"))]
 
 
 def raw_target(request: Request) -> bytes:

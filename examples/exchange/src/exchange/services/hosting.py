@@ -16,6 +16,7 @@ from common.observability.health import HealthApp, HealthRunner, Level, ServiceD
 from common.observability.logging import LoggingMiddleware
 from common.observability.monitoring.asgi import ServerSpanMiddleware
 from exchange.services.chassis import Chassis
+from exchange.services.trust import GATEWAY
 
 STOP_SECONDS = 5.0
 
@@ -38,18 +39,32 @@ def host(build: Callable[[Chassis], ASGIApp], bound: socket.socket) -> None:
         plugins=plugins.listing,
     )
     runner.add(AuditCheck(audit))
-    app = App(settings=settings, plugins=plugins, provides=(runner, audit))
+    chassis = Chassis(settings, plugins, audit, runner)
     try:
+        application = ServerSpanMiddleware(LoggingMiddleware(build(chassis)))
+        app = App(settings=settings, plugins=plugins, provides=(runner, audit, *chassis.provided))
         with plugins.running(app, stop_within=STOP_SECONDS):
-            serve(
-                HealthApp(runner, ServerSpanMiddleware(LoggingMiddleware(build(Chassis(settings, plugins, audit))))),
-                bound,
-            )
+            serve(HealthApp(runner, application), bound, behind_proxy=settings.service_name != GATEWAY)
     finally:
         telemetry.shutdown(STOP_SECONDS)
 
 
-def serve(app: ASGIApp, bound: socket.socket) -> None:
-    """Run uvicorn on a socket that is bound already; logging is the family's."""
-    config = uvicorn.Config(app, http="httptools", log_config=None, access_log=False, timeout_graceful_shutdown=3)
+def serve(app: ASGIApp, bound: socket.socket, *, behind_proxy: bool) -> None:
+    """Run uvicorn on a socket that is bound already; logging is the family's.
+
+    Args:
+        app: What is served.
+        bound: Where.
+        behind_proxy: Whether the client's address is what the gateway says in ``X-Forwarded-For``. The gateway itself
+            believes nobody.
+    """
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=3,
+        proxy_headers=behind_proxy,
+        forwarded_allow_ips="127.0.0.1",
+    )
     uvicorn.Server(config).run(sockets=[bound])
