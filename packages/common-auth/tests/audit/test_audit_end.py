@@ -65,7 +65,7 @@ def test_what_comes_after_the_end_is_told_to_be_lost(logging_to: Making, caplog:
     assert 1 == caplog.text.count("came after the logger was closed")
     with pytest.raises(AuditUnavailable):
         audit.emit_required("role_granted", outcome=OK)
-    assert [1] == [event.seq for event in sink.events]
+    assert ["order_placed", "stream_end"] == [event.type for event in sink.events]
 
 
 SCRIPT = """
@@ -84,7 +84,7 @@ def test_what_nobody_closed_is_flushed_when_the_interpreter_exits(tmp_path: Any)
     path = tmp_path / "audit.jsonl"
     subprocess.run([sys.executable, "-c", SCRIPT, str(path)], check=True)
 
-    assert 200 == len(path.read_text().splitlines())
+    assert 200 == path.read_text().count("authn_login_success")
 
 
 FORKING = """
@@ -111,6 +111,6 @@ def test_a_forked_child_begins_a_stream_of_its_own(tmp_path: Any) -> None:
     subprocess.run([sys.executable, "-W", "ignore", "-c", FORKING, str(tmp_path)], check=True)
 
     streams = [[json.loads(line) for line in path.read_text().splitlines()] for path in tmp_path.iterdir()]
-    assert [50, 51] == sorted(map(len, streams))
+    assert [51, 52] == sorted(map(len, streams))
     assert 2 == len({line["stream"] for lines in streams for line in lines})
     assert all([*range(1, len(lines) + 1)] == [line["seq"] for line in lines] for lines in streams)

@@ -72,8 +72,9 @@ def test_a_file_has_as_many_lines_as_there_were_events(tmp_path: Any) -> None:
 
     lines = path.read_bytes().split(b"\n")
     assert b"" == lines.pop()
-    assert [*range(1, len(INJECTIONS) + 1)] == [json.loads(line)["seq"] for line in lines]
-    assert len(INJECTIONS) == len(path.read_text("utf-8").splitlines())
+    assert [*range(1, len(INJECTIONS) + 2)] == [json.loads(line)["seq"] for line in lines]
+    assert "stream_end" == json.loads(lines[-1])["event"]["type"]
+    assert len(INJECTIONS) + 1 == len(path.read_text("utf-8").splitlines())
 
 
 @pytest.mark.thorough
@@ -121,7 +122,8 @@ def test_the_line_has_its_five_members_and_the_event_its_fields() -> None:
     record = trail.records[0]
     stored, event = json.loads(record.line), record.event
     assert ["v", "stream", "seq", "prev", "event"] == list(stored)
-    assert (1, audit.stream, 1, None) == (stored["v"], stored["stream"], stored["seq"], stored["prev"])
+    assert (1, audit.stream, 1) == (stored["v"], stored["stream"], stored["seq"])
+    assert {"after": None, "torn": None} == stored["prev"]
     assert (ref.id, ref.stream, ref.seq) == (event.id, event.stream, event.seq)
     assert {
         "id": event.id, "time": event.time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -238,6 +240,6 @@ def test_a_wordy_serialiser_costs_details_and_not_the_event() -> None:
 
 
 def test_a_line_has_room_for_the_hash_of_the_one_before() -> None:
-    """The member ``prev`` is there for chained lines, null until then (auth A6)."""
+    """The member ``prev`` is the hash of the line before, or what the stream begins with (auth A6, A13)."""
     assert b'{"v":1,"stream":"s","seq":7,"prev":null,"event":{}}' == seal("s", 7, b"{}")
     assert b'{"v":1,"stream":"s","seq":7,"prev":"ab","event":{}}' == seal("s", 7, b"{}", prev="ab")

@@ -79,7 +79,8 @@ def test_start_up_starts_and_shutdown_flushes(tmp_path: Path) -> None:
     plugin.common_shutdown(app.stopping_within(5))
 
     lines = (tmp_path / "audit.jsonl").read_bytes().splitlines()
-    assert 101 == len(lines)
+    assert 102 == len(lines)
+    assert "stream_end" == json.loads(lines[-1])["event"]["type"]
     assert "authz_change" == json.loads(lines[0])["event"]["type"]
     with pytest.raises(AuditUnavailable):
         audit.emit_required("authz_change", outcome=AuditOutcome.SUCCESS)

@@ -10,7 +10,9 @@ import threading
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from common.auth.security.audit_anchorer import Anchorer, Head
 from common.auth.security.audit_breaker import Breaker
+from common.auth.security.audit_chain import Chain
 from common.auth.security.audit_entry import Entry
 from common.auth.security.audit_queue import SeqRanges, SeverityQueue
 from common.auth.security.audit_sink_state import SinkPolicy, SinkState, SinkStats
@@ -32,12 +34,23 @@ class LaneEvents(Protocol):
 
     def sink_lost(self, lane: "Lane", runs: tuple[tuple[int, int], ...], count: int, /) -> None: ...
 
+    def sink_recovered(self, lane: "Lane", torn: int, /) -> None: ...
+
 
 class Lane:
     """Serves one sink. Everything public may be called from any thread."""
 
     def __init__(
-        self, sink: AuditSink, *, plugin: str, bound: int, policy: SinkPolicy, clock: Clock, events: LaneEvents
+        self,
+        sink: AuditSink,
+        *,
+        plugin: str,
+        bound: int,
+        policy: SinkPolicy,
+        clock: Clock,
+        events: LaneEvents,
+        chain: Chain,
+        anchorer: Anchorer | None = None,
     ) -> None:
         self.name = sink.name
         self.plugin = plugin
@@ -47,6 +60,10 @@ class Lane:
         self._clock = clock
         self._events = events
         self._bound = bound
+        self._chain = chain
+        self._anchorer = anchorer
+        self._passed: list[Head] = []
+        self._since_anchor = 0
         self._changed = threading.Condition()
         self._queue: SeverityQueue[Entry] = SeverityQueue(bound)
         self._in_hand: list[Entry] = []
@@ -224,10 +241,28 @@ class Lane:
     def _write(self) -> None:
         with self._changed:
             entry = self._choose()
-        if self._attempt(lambda: self._sink.write(entry.record())):
+        if self._attempt(lambda: self._store(entry)):
+            self._chained()
             self._wrote(entry)
         else:
             self._head_failures += 1
+
+    def _store(self, entry: Entry) -> object:
+        if not self._chain.has_begun:
+            torn = self._chain.begin(self._sink).torn
+            if torn:
+                self._events.sink_recovered(self, len(torn))
+        # What a sink returns is looked at by _attempt: it must not be an awaitable.
+        return self._sink.write(self._chain.seal(entry))  # type: ignore[func-returns-value]
+
+    def _chained(self) -> None:
+        self._chain.advance()
+        if self._anchorer is not None:
+            self._since_anchor += 1
+            if self._since_anchor >= self._anchorer.records:
+                self._since_anchor = 0
+                self._passed.append(Head(self._chain.seq, self._chain.head))
+            self._chain.evolve_to(self._anchorer.anchors(self.name))
 
     def _choose(self) -> Entry:
         """Return the first event; where the sink keeps refusing it, every other time the one after it.
@@ -259,6 +294,9 @@ class Lane:
 
     def _flush(self) -> None:
         if self._attempt(self._sink.flush):
+            if self._anchorer is not None:
+                passed, self._passed = self._passed, []
+                self._anchorer.flushed(self.name, Head(self._chain.seq, self._chain.head), passed)
             with self._changed:
                 self._flush_by = None
                 self._changed.notify_all()

@@ -1,6 +1,6 @@
 r"""An audit event as one line of JSON: pure ASCII, no control character, at most 16 KiB.
 
-The line is ``{"v":1,"stream":…,"seq":…,"prev":null,"event":{…}}``. What could break a line, recolour a terminal or turn
+The line is ``{"v":1,"stream":…,"seq":…,"prev":…,"event":{…}}``, with ``"mac":…`` behind where lines have one. What could break a line, recolour a terminal or turn
 the reading direction is escaped, whichever serialiser wrote it: every character that is not printable ASCII is ``\uXXXX``
 or one of JSON's own escapes.
 """
@@ -28,8 +28,8 @@ VERSION: Final = 1
 """Of the line's format; the member ``v``."""
 MAX_LINE: Final = 16 * 1024
 """Bytes of a line, without its end."""
-_ENVELOPE: Final = 300
-"""Bytes that all but the event itself takes at the most: the longest stream name, a ``seq`` and a hash."""
+_ENVELOPE: Final = 400
+"""Bytes that all but the event itself takes at the most: the longest stream name, a ``seq``, a genesis and a MAC."""
 DETAILS_ROOM: Final = MAX_LINE - _ENVELOPE - 900
 """Bytes that texts and details may take; the 900 are what every event has: names of members, id, time, type, service."""
 
@@ -81,16 +81,17 @@ def fits(body: bytes) -> bool:
     return len(body) <= MAX_LINE - _ENVELOPE
 
 
-def seal(stream: str, seq: int, body: bytes, *, prev: str | None = None) -> bytes:
+def seal(stream: str, seq: int, body: bytes, *, prev: object = None) -> bytes:
     """Return the stored line of an event.
 
     Args:
         stream: ``[A-Za-z0-9._-]``, at most 128 characters.
         seq: Position in the stream.
         body: What :func:`encode_event` returned.
-        prev: Hash of the line before this one, where lines are chained.
+        prev: What chains it: the hash of the line before as hexadecimal digits, or what writes itself as the JSON of a
+            genesis; ``None`` for a line without a chain.
     """
-    chain = "null" if prev is None else f'"{prev}"'
+    chain = f'"{prev}"' if isinstance(prev, str) else "null" if prev is None else str(prev)
     head = f'{{"v":{VERSION},"stream":"{stream}","seq":{seq},"prev":{chain},"event":'
     return b"%b%b}" % (head.encode("ascii"), body)
 

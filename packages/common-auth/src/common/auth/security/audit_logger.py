@@ -13,15 +13,20 @@ from typing import Any, Final
 
 from common.auth.doctor import Finding
 from common.auth.exceptions import AuditUnavailable, ConfigurationError
-from common.auth.security.audit_entry import Acknowledgement, Entry
+from common.auth.security.audit_anchorer import Anchorer, Anchoring
+from common.auth.security.audit_chain import Chain
+from common.auth.security.audit_entry import Acknowledgement, Content, Entry
 from common.auth.security.audit_event_form import EventForm
 from common.auth.security.audit_lane import Lane
 from common.auth.security.audit_line import Serialiser, checked_serialiser, encode_event, fits, to_json
+from common.auth.security.audit_mac import EvolvingKey
 from common.auth.security.audit_sink_state import SinkPolicy, SinkState
 from common.auth.security.audit_supervisor import Supervisor
 from common.auth.security.audit_types import (
     AUDIT_GAP,
+    AUDIT_RECOVERED,
     AUDIT_UNACKNOWLEDGED,
+    STREAM_END,
     SYS_MONITOR_DISABLED,
     SYS_MONITOR_ENABLED,
     declare,
@@ -55,6 +60,8 @@ class AuditLogger:
         queue: How many events may wait for each sink.
         key: Keys the hashes of session ids, token ids and unproven user names, at least 32 bytes. Without it they are
             comparable within this process only.
+        anchoring: Where signed statements of the trail's head go, so that it can be verified; ``None`` for none. Only
+            the chains of durable sinks are anchored.
         policy: How long a sink may take, and what happens when it fails.
         owners: Name of the plugin that contributed a sink, by name of the sink, for logs and counters.
         serialise: Makes JSON of an event; ``orjson.dumps`` is one.
@@ -84,6 +91,7 @@ class AuditLogger:
         types: Sequence[AuditType] = (),
         queue: int = 10_000,
         key: SecretBytes | None = None,
+        anchoring: Anchoring | None = None,
         policy: SinkPolicy | None = None,
         owners: Mapping[str, str] | None = None,
         serialise: Serialiser = to_json,
@@ -98,6 +106,7 @@ class AuditLogger:
         self._queue = queue
         self._redactor = Redactor(key or SecretBytes(random(_KEY_BYTES)))
         self._has_key = key is not None
+        self._anchoring = anchoring
         self._policy = policy or SinkPolicy()
         self._owners = dict(owners or {})
         self._serialise = checked_serialiser(serialise)
@@ -211,9 +220,11 @@ class AuditLogger:
         A sink that hangs cannot be ended: its thread is left behind and ends with the interpreter.
         """
         until = self._clock.monotonic() + deadline
-        self._is_closed = True
+        was_closed, self._is_closed = self._is_closed, True
         atexit.unregister(self._close_at_exit)
         self.flush(deadline)
+        if self._seq and not was_closed:
+            self._end_stream()
         for lane in self._lanes:
             lane.stop(max(0.0, until - self._clock.monotonic()))
         ended = [lane.join(max(0.0, until - self._clock.monotonic())) for lane in self._lanes]
@@ -223,11 +234,13 @@ class AuditLogger:
             for lane, over in zip(self._lanes, ended, strict=True)
             if (depth := lane.stats().depth) or not over
         }
-        return FlushReport(not pending, pending)
+        is_anchored = self._anchorer is None or self._anchorer.close(max(0.0, until - self._clock.monotonic()))
+        return FlushReport(not pending and is_anchored, pending)
 
     def stats(self) -> AuditStats:
         """Return what the logger has done so far."""
-        return AuditStats(self._stream, self._seq, self._queue, tuple(lane.stats() for lane in self._lanes))
+        age = None if self._anchorer is None else self._anchorer.age
+        return AuditStats(self._stream, self._seq, self._queue, tuple(lane.stats() for lane in self._lanes), age)
 
     def disable(self, sink: str, *, cause: str = "operator") -> None:
         """Leave a sink alone until :meth:`enable`; the other sinks are told. Its queue goes on filling.
@@ -250,6 +263,8 @@ class AuditLogger:
         found = []
         if not any(sink.durable for sink in self._sinks):
             found.append(Finding("audit", "no_durable_sink", "Operations that need a record are refused. Add a file."))
+        if self._anchoring is None and any(sink.durable for sink in self._sinks):
+            found.append(Finding("audit", "no_anchors", "Who can write the trail can rewrite it. Add an anchoring."))
         if not self._has_key:
             found.append(Finding("audit", "no_key", "Hashes differ from process to process. Give the logger a key."))
         return tuple(found)
@@ -272,6 +287,10 @@ class AuditLogger:
         details = {"sink": lane.name, "plugin": lane.plugin, "lost": count, "ranges": runs}
         self._publish(self._fields(self._types[AUDIT_GAP], AuditOutcome.FAILURE, details=details), teller=(lane, runs))
 
+    def sink_recovered(self, lane: Lane, torn: int) -> None:
+        """Write that a crash had left something at the end of a sink's store."""
+        self._announce(AUDIT_RECOVERED, sink=lane.name, plugin=lane.plugin, torn=torn)
+
     # Inside
 
     def _begin_stream(self) -> None:
@@ -287,10 +306,14 @@ class AuditLogger:
         self._stream = self._form.stream
         self._seq = 0
         self._is_started = False
+        self._anchorer = (
+            Anchorer(self._anchoring, stream=self._stream, clock=self._clock) if self._anchoring is not None else None
+        )
         self._lanes = tuple(self._lane_of(sink) for sink in self._sinks)
         self._supervisor = Supervisor(self._watch, interval=self._policy.timeout / 4)
 
     def _lane_of(self, sink: AuditSink) -> Lane:
+        master = None if self._anchoring is None or not sink.durable else self._anchoring.mac_key
         return Lane(
             sink,
             plugin=self._owners.get(sink.name, ""),
@@ -298,6 +321,8 @@ class AuditLogger:
             policy=self._policy,
             clock=self._clock,
             events=self,
+            chain=Chain(None if master is None else EvolvingKey(master, self._stream, sink.name)),
+            anchorer=self._anchorer if sink.durable else None,
         )
 
     def _watch(self) -> None:
@@ -336,6 +361,17 @@ class AuditLogger:
             self._begin_stream()
         return self._form.fill(kind, outcome, actor, subject, reason, ctx, details)
 
+    def _end_stream(self) -> None:
+        """Write into every durable sink that nothing is missing behind it."""
+        fields = self._fields(self._types[STREAM_END], AuditOutcome.SUCCESS, details={"emitted": self._seq})
+        content = self._content(fields)
+        with self._order:
+            self._seq += 1
+            entry = Entry(content, seq=self._seq, stream=fields["stream"], severity=fields["severity"], required=True)
+            for lane in self._lanes:
+                if lane.durable:
+                    lane.offer(entry)
+
     def _publish(
         self,
         fields: dict[str, Any],
@@ -347,12 +383,17 @@ class AuditLogger:
 
         *teller* is the lane whose losses the event tells: in its queue, nothing pushes the event out.
         """
-        body = self._body(fields)
+        content = self._content(fields)
         with self._order:
             self._start()
             self._seq += 1
             entry = Entry(
-                fields, body, seq=self._seq, required=acknowledgement is not None, acknowledgement=acknowledgement
+                content,
+                seq=self._seq,
+                stream=fields["stream"],
+                severity=fields["severity"],
+                required=acknowledgement is not None,
+                acknowledgement=acknowledgement,
             )
             for lane in self._lanes:
                 if teller is None or lane is not teller[0]:
@@ -360,6 +401,9 @@ class AuditLogger:
                 else:
                     lane.gap_told(teller[1], entry.seq, kept=lane.offer(entry.kept()))
         return EventRef(fields["id"], entry.stream, entry.seq)
+
+    def _content(self, fields: dict[str, Any]) -> Content:
+        return Content(fields, self._body(fields))
 
     def _body(self, fields: dict[str, Any]) -> bytes:
         body = encode_event(fields, self._serialise)

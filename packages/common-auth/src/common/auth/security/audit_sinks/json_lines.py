@@ -1,26 +1,31 @@
 """Audit records in a file, one JSON object a line, readable by its owner alone. For POSIX systems."""
 
+import json
 import os
-import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from common.auth.exceptions import ConfigurationError
+from common.auth.security.audit_chain import ChainTail, head_of
+from common.auth.security.audit_line import MAX_LINE
+from common.auth.security.audit_sinks.owned_file import OwnedFile, path_template, synchronise_folder
+from common.auth.security.clock import SYSTEM, Clock
 from common.core.audit import AuditRecord
 
 __all__ = ["JsonLinesSink"]
 
-_OWNER_ONLY: Final = 0o600
 _SMALLEST: Final = 64 * 1024
-_FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_LINE_AND_FRAGMENTS: Final = 8 * MAX_LINE
+_FILES_PER_RETENTION: Final = 10
 
 
 class JsonLinesSink:
     """Appends each record's line to a file that this process alone writes.
 
     A record that has been written survives the end of the process, however it ends; one that has been flushed
-    (``fdatasync``) survives the end of the machine. The logger flushes within 50 ms. A line that a crash has torn is
-    closed when the file is opened next, so that it spoils no other. A file that was moved away is begun anew.
+    (``fdatasync``) survives the end of the machine. The logger flushes within 50 ms. What a crash has torn is closed
+    by the next line, so that it spoils no other. A file that was moved away is begun anew.
 
     Args:
         path: The file; its folder exists. ``{pid}`` stands for the process id: use it where several processes of a
@@ -28,9 +33,15 @@ class JsonLinesSink:
         name: Name of the sink, unique in the service.
         max_bytes: When the file would grow beyond this, it is renamed to ``<path>.000001`` and so on, and begun anew.
         keep: How many renamed files are kept; the oldest goes first. ``None`` keeps all.
+        retention: How long records are kept. A renamed file goes when its newest record is older, and a file is renamed
+            once its first record is a tenth of this old, so that nothing stays for much longer. ``None`` keeps all.
+        synchronise: Whether flushing brings records to the disk. Without it the end of the machine may cost what its
+            operating system still held, 30 seconds or so.
+        clock: Tells the time, for *retention*.
 
     Raises:
-        ConfigurationError: *max_bytes* is below 64 KiB, *keep* below 1, or *path* has braces other than ``{pid}``.
+        ConfigurationError: *max_bytes* is below 64 KiB, *keep* below 1, *retention* below a minute, or *path* has
+            braces other than ``{pid}``.
 
     >>> JsonLinesSink("/var/log/orders/audit-{pid}.jsonl")
     JsonLinesSink('/var/log/orders/audit-{pid}.jsonl')
@@ -45,22 +56,45 @@ class JsonLinesSink:
         name: str = "file",
         max_bytes: int = 100 * 1024 * 1024,
         keep: int | None = None,
+        retention: timedelta | None = None,
+        synchronise: bool = True,
+        clock: Clock = SYSTEM,
     ) -> None:
         if max_bytes < _SMALLEST or (keep is not None and keep < 1):
             raise ConfigurationError(
                 f"JsonLinesSink: max_bytes must be at least {_SMALLEST}, and keep at least 1 or None."
             )
+        if retention is not None and retention < timedelta(minutes=1):
+            raise ConfigurationError("JsonLinesSink: retention must be at least a minute, or None.")
+        self._path = path_template(path, "JsonLinesSink")
         self._template = os.fspath(path)
-        if set("{}") & set(self._template.replace("{pid}", "")):
-            raise ConfigurationError("JsonLinesSink: in the path, braces may only stand around pid: {pid}.")
         self.name = name
         self._max_bytes = max_bytes
         self._keep = keep
-        self._pid = 0
-        self._path = Path()
-        self._file: int | None = None
-        self._size = 0
+        self._retention = retention
+        self._synchronises = synchronise
+        self._clock = clock
+        self._file: OwnedFile | None = None
+        self._first: datetime | None = None
         self._last_id = ""
+
+    def chain_tail(self) -> ChainTail:
+        """Return how the trail ends: in the file, or where that is empty, in the one renamed last.
+
+        Raises:
+            OSError: The file cannot be opened or read.
+            ConfigurationError: Another process writes the file, or it is no regular file.
+        """
+        file = self._current()
+        if file.size:
+            return _tail_of(file.tail(_LINE_AND_FRAGMENTS))
+        numbers = _numbers(file.path)
+        if not numbers:
+            return ChainTail()
+        with _numbered(file.path, max(numbers)).open("rb") as newest:
+            newest.seek(0, os.SEEK_END)
+            newest.seek(max(0, newest.tell() - _LINE_AND_FRAGMENTS))
+            return ChainTail(_tail_of(newest.read()).head)
 
     def write(self, record: AuditRecord, /) -> None:
         """Append *record*, unless it is the last one again; no part of it stays when that fails.
@@ -71,14 +105,9 @@ class JsonLinesSink:
         """
         if record.event.id == self._last_id:
             return
-        line = record.line + b"\n"
-        file = self._file_for(len(line))
-        try:
-            _write_whole(file, line)
-        except OSError:
-            self._undo(file)
-            raise
-        self._size += len(line)
+        self._file_for(len(record.line) + 1).append(record.line)
+        if self._retention is not None:
+            self._first = self._first or record.event.time
         self._last_id = record.event.id
 
     def flush(self) -> None:
@@ -87,8 +116,8 @@ class JsonLinesSink:
         Raises:
             OSError: The disk does not take it.
         """
-        if self._file is not None and self._pid == os.getpid():
-            _synchronise(self._file)
+        if self._file is not None and self._synchronises:
+            self._file.synchronise()
 
     def close(self) -> None:
         """Flush and close the file.
@@ -104,104 +133,77 @@ class JsonLinesSink:
     def __repr__(self) -> str:
         return f"JsonLinesSink({self._template!r})"
 
-    def _file_for(self, size: int) -> int:
-        """Return the file that takes *size* more bytes: the present one, the next one, or one opened anew."""
-        if self._file is not None and (self._pid != os.getpid() or self._was_moved(self._file)):
+    def _file_for(self, size: int) -> OwnedFile:
+        """Return the file that takes *size* more bytes: the present one, or the next one."""
+        file = self._current()
+        if file.size and (file.size + size > self._max_bytes or self._is_old()):
+            self._rotate(file)
+            return self._current()
+        return file
+
+    def _current(self) -> OwnedFile:
+        if self._file is not None and not self._file.is_ours:
             self._release()
         if self._file is None:
-            self._open()
-        if self._size and self._size + size > self._max_bytes:
-            self._rotate()
-        assert self._file is not None  # noqa: S101 - for the type checker: both branches above end in _open()
+            self._file = OwnedFile(self._path())
+            self._first = _time_of(self._file.head(MAX_LINE + 1))
         return self._file
 
-    def _open(self) -> None:
-        self._pid = os.getpid()
-        self._path = Path(self._template.replace("{pid}", str(self._pid)))
-        file = os.open(self._path, _FLAGS, _OWNER_ONLY)
-        try:
-            self._size = _take_over(file, self._path)
-        except BaseException:
-            os.close(file)
-            raise
-        self._file = file
+    def _is_old(self) -> bool:
+        if self._retention is None or self._first is None:
+            return False
+        return self._clock.now() - self._first >= self._retention / _FILES_PER_RETENTION
 
-    def _rotate(self) -> None:
+    def _rotate(self, file: OwnedFile) -> None:
         self.flush()
-        numbers = self._numbers()
-        self._path.rename(self._numbered(max(numbers, default=0) + 1))
+        numbers = _numbers(file.path)
+        file.path.rename(_numbered(file.path, max(numbers, default=0) + 1))
         self._release()
-        self._open()
-        _synchronise_folder(self._path.parent)
-        if self._keep is not None:
-            for number in sorted([*numbers, max(numbers, default=0) + 1])[: -self._keep]:
-                self._numbered(number).unlink(missing_ok=True)
+        synchronise_folder(file.path.parent)
+        self._sweep(file.path, sorted([*numbers, max(numbers, default=0) + 1]))
 
-    def _numbered(self, number: int) -> Path:
-        return self._path.with_name(f"{self._path.name}.{number:06d}")
+    def _sweep(self, path: Path, numbers: list[int]) -> None:
+        kept = numbers if self._keep is None else numbers[-self._keep :]
+        for number in numbers:
+            if number not in kept or self._is_expired(_numbered(path, number)):
+                _numbered(path, number).unlink(missing_ok=True)
 
-    def _numbers(self) -> list[int]:
-        prefix = f"{self._path.name}."
-        suffixes = (name.removeprefix(prefix) for name in os.listdir(self._path.parent) if name.startswith(prefix))
-        return [int(suffix) for suffix in suffixes if suffix.isascii() and suffix.isdigit()]
-
-    def _was_moved(self, file: int) -> bool:
-        try:
-            return not os.path.samestat(os.stat(self._path, follow_symlinks=False), os.fstat(file))
-        except FileNotFoundError:
-            return True
-
-    def _undo(self, file: int) -> None:
-        try:
-            os.ftruncate(file, self._size)
-        except OSError:
-            # The torn line is closed when the file is opened again.
-            self._release()
+    def _is_expired(self, renamed: Path) -> bool:
+        if self._retention is None:
+            return False
+        # A renamed file is not written any more, so that it is as old as its newest record.
+        written = datetime.fromtimestamp(renamed.stat().st_mtime, UTC)
+        return self._clock.now() - written > self._retention
 
     def _release(self) -> None:
         file, self._file = self._file, None
         if file is not None:
-            os.close(file)
+            file.close()
 
 
-def _take_over(file: int, path: Path) -> int:
-    """Make the open file ours alone, close a torn line at its end, and return its size in bytes."""
-    status = os.fstat(file)
-    if not stat.S_ISREG(status.st_mode):
-        raise ConfigurationError(f"Audit file {path.name!r} is no regular file. Name another path.")
-    _lock(file, path)
-    if stat.S_IMODE(status.st_mode) != _OWNER_ONLY:
-        os.fchmod(file, _OWNER_ONLY)
-    size = os.fstat(file).st_size
-    if size and os.pread(file, 1, size - 1) != b"\n":
-        _write_whole(file, b"\n")
-        size += 1
-    return size
+def _numbered(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.{number:06d}")
 
 
-def _lock(file: int, path: Path) -> None:
-    import fcntl  # absent on Windows, where the rest of common-auth works
+def _numbers(path: Path) -> list[int]:
+    prefix = f"{path.name}."
+    suffixes = (name.removeprefix(prefix) for name in os.listdir(path.parent) if name.startswith(prefix))
+    return [int(suffix) for suffix in suffixes if suffix.isascii() and suffix.isdigit()]
 
+
+def _tail_of(octets: bytes) -> ChainTail:
+    """Return how a file ends, given its last bytes: behind the last line of a chain, all is torn."""
+    lines = octets.split(b"\n")
+    for at in range(len(lines) - 1, -1, -1):
+        # What stands behind the last line end may look like a line, and lacks its end all the same.
+        head = None if at == len(lines) - 1 else head_of(lines[at])
+        if head is not None:
+            return ChainTail(head, b"\n".join(lines[at + 1 :]).removesuffix(b"\n"))
+    return ChainTail(None, octets.removesuffix(b"\n"))
+
+
+def _time_of(octets: bytes) -> datetime | None:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ConfigurationError(
-            f"Audit file {path.name!r} is written by another process. Give each process its own: put {{pid}} into the path."
-        ) from None
-
-
-def _write_whole(file: int, line: bytes) -> None:
-    while line:
-        line = line[os.write(file, line) :]
-
-
-def _synchronise(file: int) -> None:
-    getattr(os, "fdatasync", os.fsync)(file)
-
-
-def _synchronise_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        return datetime.fromisoformat(json.loads(octets.partition(b"\n")[0])["event"]["time"])
+    except (ValueError, TypeError, KeyError):
+        return None
