@@ -147,6 +147,10 @@ class RemoteJWKS:
             reason="no_active_signer",
         )
 
+    def signer(self, kid: str) -> NoReturn:
+        """Raise ``UnknownKey``: a published set verifies and does not sign."""
+        raise UnknownKey(reason="unknown_signer")
+
     def start(self, *, wait: timedelta = timedelta(0)) -> bool:
         """Start fetching; return whether a set is in memory.
 

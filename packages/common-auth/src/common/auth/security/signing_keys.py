@@ -302,3 +302,11 @@ class SigningKeySource(KeySource, Protocol):
             ConfigurationError: None may, or these keys only verify.
         """
         ...
+
+    def signer(self, kid: str) -> SigningKey:
+        """Return the key *kid* to sign once more what it has signed before; it may be retiring.
+
+        Raises:
+            UnknownKey: There is none that may verify now, or these keys only verify.
+        """
+        ...
