@@ -127,7 +127,7 @@ class AccountLocked(InvalidCredentials):
 
 
 class ApiKeyInvalid(AuthenticationError):
-    """The API key is unknown, revoked, expired or out of scope."""
+    """The API key is malformed, unknown, revoked or expired. One that lacks a scope is :class:`ScopeRequired`."""
 
     code = "invalid_api_key"
     public_message = "The API key is not valid."
@@ -219,7 +219,7 @@ class RoleRequired(AuthorizationError):
 
 
 class ScopeRequired(AuthorizationError):
-    """A scope is missing from the token."""
+    """A scope is missing from the token or the API key."""
 
     code = "insufficient_scope"
 
