@@ -52,12 +52,12 @@ def _type(
 
 
 _AUTHENTICATION = (
-    _type("authn_login_success", _LOGIN),
-    _type("authn_login_successafterfail", _LOGIN | {"failures"}, Severity.LOW),
+    _type("authn_login_success", _LOGIN | {"rehash"}),
+    _type("authn_login_successafterfail", _LOGIN | {"failures", "rehash"}, Severity.LOW),
     _type("authn_login_fail", _LOGIN | {"failures"}, Severity.MEDIUM),
     _type("authn_login_fail_max", _LOGIN | {"failures", "limit"}, Severity.HIGH),
     _type("authn_login_lock", _LOGIN | {"failures", "until"}, Severity.HIGH),
-    _type("authn_password_change", ("sessions_ended", "rehash"), Severity.LOW),
+    _type("authn_password_change", ("sessions_ended",), Severity.LOW),
     _type("authn_password_change_fail", ("codes",), Severity.MEDIUM),
     _type("authn_password_reset_admin", ("sessions_ended",), Severity.MEDIUM, required=True),
     _type("authn_token_created", ("kind", "client_id", "expires", "scope", "roles"), hashed=("jti",)),

@@ -116,12 +116,13 @@ class LoginGuard:
             on_outage=_option(OnOutage, on_outage), pause=pause, clock=clock, tell=self._tell_of_outage
         )
 
-    def reserve(self, identifier: str, ctx: RequestContext) -> Reservation:
+    def reserve(self, identifier: str, ctx: RequestContext, *, silent: bool = False) -> Reservation:
         """Count an attempt, before anything is verified.
 
         Args:
             identifier: What somebody typed as their name; any text.
             ctx: Its ``source_ip`` and ``device`` decide under what the attempt is counted.
+            silent: Write no event, since the caller writes its own, such as that of a change of the password.
 
         Raises:
             RateLimited: No attempt may begin now, and the guard tells so. Nothing was hashed. The event is written.
@@ -131,7 +132,8 @@ class LoginGuard:
         claim = self._buckets.claim(identifier, source_ip=ctx.source_ip, device=ctx.device, now=now)
         attempts, found = self._reserve(claim, now)
         reservation = Reservation(
-            found, attempts, limits=self._limits, switch=self._switch, clock=self._clock, audit=self._audit,
+            found, attempts, limits=self._limits, switch=self._switch, clock=self._clock,
+            audit=None if silent else self._audit,
             identifier=Claimed(identifier if isinstance(identifier, str) else ""), ctx=ctx,
         )  # fmt: skip
         if isinstance(found, Refusal) and self._when_blocked is WhenBlocked.TELL:
