@@ -314,6 +314,10 @@ def test_aliases_of_the_model_do_not_reach_the_table() -> None:
     assert model == aliased.decode(aliased.encode(model))
 
 
+class Open(BaseModel, extra="allow"):
+    id: str
+
+
 class Unstorable(BaseModel):
     id: str
     value: Any = None
@@ -332,6 +336,7 @@ class Unstorable(BaseModel):
         (SecretStr, "cannot be stored"),
         (Callable[[], int], "cannot be stored"),
         (Literal[True], "texts or integers"),
+        (list[Open], "Open allows extra fields"),
     ],
     ids=str,
 )
@@ -343,3 +348,12 @@ def test_an_annotation_that_cannot_be_stored_exactly_is_a_fault(annotation: Any,
     assert any("value" in fault and told in fault for fault in odd.faults())
     with pytest.raises(ConfigurationError, match="value"):
         odd.encode(model.model_construct(id="1"))
+
+
+def test_a_model_that_takes_fields_it_does_not_declare_is_a_fault() -> None:
+    """They would be lost without a word."""
+    odd = EntityType(Open, "open", key=Key("O#{id}", "O"))
+
+    assert any("extra='allow'" in fault for fault in odd.faults())
+    with pytest.raises(ConfigurationError, match="extra fields"):
+        odd.encode(Open(id="1", told="more"))

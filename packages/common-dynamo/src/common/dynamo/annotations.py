@@ -85,6 +85,15 @@ class AnnotationReader:
         """Paths of the Decimals that were met; a scale for anything else is a fault."""
         self._models: dict[type[BaseModel], ValueCodec] = {}
 
+    def refuse_extras(self, model: type[BaseModel], path: str = "") -> None:
+        """Note a fault where *model* takes fields that it does not declare, since none of them would be stored."""
+        if model.model_config.get("extra") == "allow":
+            where = f"{path}: " if path else ""
+            self.faults.append(
+                f"{where}{model.__name__} allows extra fields, which would be lost; declare a field of type dict for them, "
+                "and leave extra='allow' out"
+            )
+
     def plan(self, name: str, info: FieldInfo, model: type[BaseModel], path: str, attribute: str) -> FieldPlan:
         """Return the plan of one field of *model*."""
         codec = replace(self.codec(info.annotation, path), check=FieldCheck(info) if info.metadata else None)
@@ -193,6 +202,7 @@ class AnnotationReader:
             return self._models[model]
         if "root" in model.model_fields:
             raise ValueError("a RootModel cannot be stored; use its inner type")
+        self.refuse_extras(model, path)
         plans: list[FieldPlan] = []
         fields: dict[str, ValueCodec] = {}
         # Known while its fields are read, so that a model may contain itself; elsewhere it may have other scales.

@@ -204,6 +204,7 @@ def compile_codec(
 ) -> tuple[ModelCodec[M], list[str]]:
     """Return the codec of *model*, and what is wrong with the declaration (then the codec is not to be used)."""
     reader = AnnotationReader(scales)
+    reader.refuse_extras(model)
     plans: dict[str, FieldPlan] = {}
     spreads: dict[str, Spread] = {}
     for name, info in model.model_fields.items():

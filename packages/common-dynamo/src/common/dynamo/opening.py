@@ -104,11 +104,11 @@ def registered_types(entity_types: Iterable[EntityType[Any]], plugins: "Plugins 
     given = [Registered(one.value, one.plugin, one.dist, one.version) for one in brought]
     known = {id(one.entity) for one in given}
     family = [one for one in given if one.dist == "common-dynamo"]
-    own = [
-        Registered(require_kind("entity_types", entity, EntityType, "Give EntityType objects, not models."))
+    named = [
+        require_kind("entity_types", entity, EntityType, "Give EntityType objects, not models.")
         for entity in require_iterable("entity_types", entity_types, "EntityType objects")
-        if id(entity) not in known
     ]
+    own = [Registered(entity) for entity in {id(each): each for each in named}.values() if id(entity) not in known]
     return (*family, *own, *(one for one in given if one not in family))
 
 
