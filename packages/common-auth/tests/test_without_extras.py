@@ -17,7 +17,7 @@ sys.meta_path.insert(0, Missing())
 
 TELL = """
 try:
-    import common.auth.gateway.fastapi
+    import MODULE
 except ImportError as error:
     print(error)
 """
@@ -43,9 +43,12 @@ def run(code: str) -> str:
     return answer.stdout.strip()
 
 
-def test_the_missing_extra_is_named() -> None:
+@pytest.mark.parametrize(
+    ("module", "extra"), [("common.auth.gateway.fastapi", "fastapi"), ("common.auth.dynamo.sessions", "dynamo")]
+)
+def test_the_missing_extra_is_named(module: str, extra: str) -> None:
     """The import error tells distribution and extra."""
-    assert "common-auth[fastapi]" in run(TELL)
+    assert f"common-auth[{extra}]" in run(TELL.replace("MODULE", module))
 
 
 @pytest.mark.parametrize(("code", "answer"), [(WORK, "u-1"), (LISTING, "['loaded']")])

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from common.auth.doctor import Finding
 from common.auth.exceptions import ConfigurationError
@@ -14,10 +14,16 @@ from common.core.markers import hookimpl
 from common.core.passwords import PasswordHasher, VerifyResult
 from common.core.settings import Settings
 
+if TYPE_CHECKING:
+    from common.dynamo import EntityType
+    from common.dynamo.access import AccessPattern
+
 __all__ = [
     "RefusingHasher",
+    "common_access_patterns",
     "common_audit_sinks",
     "common_cli_commands",
+    "common_entity_types",
     "common_health_checks",
     "common_password_hasher",
     "common_shutdown",
@@ -83,6 +89,25 @@ def common_health_checks(settings: Settings) -> Iterable[HealthCheck]:
 
     wanted = PasswordSettings.of(settings)
     return (PepperCheck(may_hash=wanted.may_hash),) if wanted.enabled else ()
+
+
+@hookimpl(optionalhook=True)
+def common_entity_types() -> "Iterable[EntityType[Any]]":
+    """Contribute the entity types of sessions, revocations, counters, keys, nonces and the trail: the extra ``[dynamo]``.
+
+    Never called where common-dynamo is not installed, since the hook is its own.
+    """
+    from common.auth.dynamo.entity_types import AUTH_ENTITY_TYPES
+
+    return AUTH_ENTITY_TYPES
+
+
+@hookimpl(optionalhook=True)
+def common_access_patterns() -> "Iterable[AccessPattern]":
+    """Contribute what the stores in a table send and cost: the extra ``[dynamo]``."""
+    from common.auth.dynamo.access_patterns import AUTH_PATTERNS
+
+    return AUTH_PATTERNS
 
 
 @hookimpl

@@ -9,6 +9,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from common.auth.doctor import Finding
@@ -20,10 +21,12 @@ from common.auth.security.audit_event_form import EventForm
 from common.auth.security.audit_lane import Lane
 from common.auth.security.audit_line import Serialiser, checked_serialiser, encode_event, fits, to_json
 from common.auth.security.audit_mac import EvolvingKey
+from common.auth.security.audit_query import AuditPage, AuditQuery, reader_among
 from common.auth.security.audit_sink_state import SinkPolicy, SinkState
 from common.auth.security.audit_supervisor import Supervisor
 from common.auth.security.audit_types import (
     AUDIT_GAP,
+    AUDIT_READ,
     AUDIT_RECOVERED,
     AUDIT_UNACKNOWLEDGED,
     STREAM_END,
@@ -200,6 +203,46 @@ class AuditLogger:
                 f"No durable audit sink stored {type!r} within {timeout} s.", reason="not_acknowledged"
             )
         return ref
+
+    def query(
+        self,
+        *,
+        subject: str | None = None,
+        type: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        request_id: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+        actor: str | None = None,
+        ctx: RequestContext | None = None,
+    ) -> AuditPage:
+        """Return the newest *limit* records for which all that is given holds, or those after *cursor*.
+
+        Reading leaves a record too (``audit_read``): who asked for what, and how much came of it. Blocks: not for an
+        event loop. *subject* to *request_id* are those of :class:`~common.auth.security.audit_query.AuditQuery`.
+
+        Args:
+            cursor: :attr:`AuditPage.next` of the same query.
+            limit: Records at most, at least 1.
+            actor: Who reads.
+            ctx: The request that reads.
+
+        Raises:
+            ConfigurationError: No sink can be read, or a moment has no time zone.
+            StoreUnavailable: What keeps the records does not answer.
+            CommonError: With status 400, where *cursor* is none of this query's.
+        """
+        asked = AuditQuery(subject=subject, type=type, since=since, until=until, request_id=request_id)
+        reader = reader_among(self._sinks)
+        told: dict[str, Any] = {"actor": actor, "subject": subject, "ctx": ctx, "filters": asked.filters()}
+        try:
+            page = reader.read_page(asked, size=limit, cursor=cursor)
+        except Exception as error:
+            self.emit(AUDIT_READ, outcome=AuditOutcome.FAILURE, reason=getattr(error, "code", "error"), **told)
+            raise
+        self.emit(AUDIT_READ, outcome=AuditOutcome.SUCCESS, records=len(page.records), **told)
+        return page
 
     def flush(self, deadline: float) -> FlushReport:
         """Wait until every sink has stored, or reported as lost, what was emitted before.

@@ -16,6 +16,7 @@ from common.core.audit import AuditType, Severity
 
 __all__ = [
     "AUDIT_GAP",
+    "AUDIT_READ",
     "AUDIT_RECOVERED",
     "AUDIT_UNACKNOWLEDGED",
     "FAMILY_TYPES",
@@ -27,6 +28,8 @@ __all__ = [
 
 AUDIT_GAP: Final = "audit_gap"
 """A sink lost events; ``ranges`` are the first and last ``seq`` of each run of lost ones."""
+AUDIT_READ: Final = "audit_read"
+"""Somebody has read the trail; ``filters`` are what narrowed it."""
 AUDIT_UNACKNOWLEDGED: Final = "audit_unacknowledged"
 """No durable sink took a required event in time: the operation it announces was refused."""
 AUDIT_RECOVERED: Final = "audit_recovered"
@@ -98,6 +101,7 @@ _SYSTEM = (
     _type(SYS_MONITOR_DISABLED, ("sink", "plugin", "cause"), Severity.CRITICAL),
     _type(SYS_MONITOR_ENABLED, ("sink", "plugin"), Severity.LOW),
     _type("crypto_key_rotated", ("key_id", "previous", "algorithm", "purpose"), Severity.MEDIUM, required=True),
+    _type(AUDIT_READ, ("filters", "records"), Severity.LOW),
     _type(AUDIT_GAP, ("sink", "plugin", "ranges", "lost"), Severity.CRITICAL),
     _type(AUDIT_UNACKNOWLEDGED, ("event", "event_seq", "event_type"), Severity.CRITICAL),
     _type(AUDIT_RECOVERED, ("sink", "plugin", "torn"), Severity.MEDIUM),

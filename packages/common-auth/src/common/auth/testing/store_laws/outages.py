@@ -34,8 +34,8 @@ OUTAGES: Final[Mapping[str, Calls]] = {
     },
     "credentials": {
         "find": lambda store: store.find("name"),
-        "of_user": lambda store: store.of_user("u"),
-        "replace_hash": lambda store: store.replace_hash("u", expected="old", new="new"),
+        "of_user": lambda store: store.of_user("name"),
+        "replace_hash": lambda store: store.replace_hash("name", expected="old", new="new"),
         "stored_hashes": lambda store: list(store.stored_hashes()),
     },
     "API keys": {
