@@ -83,12 +83,17 @@ def common_password_hasher(settings: Settings) -> PasswordHasher | None:
 
 @hookimpl
 def common_health_checks(settings: Settings) -> Iterable[HealthCheck]:
-    """Contribute the check that passwords can be hashed."""
+    """Contribute the check that passwords can be hashed, and that the stores answer where they are in a table."""
     from common.auth.health import PepperCheck
-    from common.auth.settings import PasswordSettings
+    from common.auth.settings import PasswordSettings, StoreSettings
 
-    wanted = PasswordSettings.of(settings)
-    return (PepperCheck(may_hash=wanted.may_hash),) if wanted.enabled else ()
+    passwords = PasswordSettings.of(settings)
+    checks: list[HealthCheck] = [PepperCheck(may_hash=passwords.may_hash)] if passwords.enabled else []
+    if StoreSettings.of(settings).in_table:
+        from common.auth.dynamo.health import StoresCheck  # the extra, for services that ask for it
+
+        checks.append(StoresCheck())
+    return tuple(checks)
 
 
 @hookimpl(optionalhook=True)
@@ -120,10 +125,18 @@ def common_audit_sinks(settings: Settings) -> Iterable[AuditSink]:
 
 @hookimpl
 def common_startup(app: App) -> None:
-    """Start the threads of the audit loggers and of the remote key sets that *app* provides."""
+    """Start the threads of the audit loggers and of the remote key sets that *app* provides.
+
+    The audit table gets the first database that *app* provides, where it has none yet.
+    """
     from common.auth.security.audit_logger import AuditLogger
+    from common.auth.security.audit_settings import AuditSettings
     from common.auth.security.remote_jwks import RemoteJWKS
 
+    if AuditSettings.of(app.settings).table:
+        from common.auth.dynamo.audit_table import attach_database
+
+        attach_database(app)
     for keys in app.provided(RemoteJWKS):
         keys.start()
     for audit in app.provided(AuditLogger):

@@ -14,7 +14,7 @@ from common.auth.security.peppers import PepperRing
 from common.auth.security.secrets import SecretBytes
 from common.core.settings import Section, Settings
 
-__all__ = ["DEVELOPMENT", "PREFIX", "PasswordSettings"]
+__all__ = ["DEVELOPMENT", "PREFIX", "PasswordSettings", "StoreSettings"]
 
 PREFIX: Final = "COMMON_AUTH_"
 DEVELOPMENT: Final = frozenset({"development", "dev", "local", "test"})
@@ -92,6 +92,30 @@ class PasswordSettings:
             legacy_truncation=self.legacy_truncation,
             allow_unpeppered=self.allow_unpeppered,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """Where the environment says that sessions and revocations are.
+
+    ==============================  =====================================================  ===========
+    variable                        meaning                                                default
+    ==============================  =====================================================  ===========
+    COMMON_AUTH_STORES              ``table`` where they are in the service's tables:      ``none``
+                                    the health check ``auth.stores`` then asks for them
+    ==============================  =====================================================  ===========
+    """
+
+    in_table: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> "StoreSettings":
+        """Read them.
+
+        Raises:
+            ConfigurationError: A variable is malformed; the message names it and shows no value.
+        """
+        return cls(in_table=settings.section(PREFIX).choice("STORES", ("none", "table"), "none") == "table")
 
 
 def _peppers(section: Section) -> PepperRing | None:

@@ -12,12 +12,13 @@ from common.auth.dynamo.table_calls import ABSENT, TableCalls, outages
 from common.auth.exceptions import ConfigurationError, StoreUnavailable
 from common.auth.security.audit_query import AuditPage, AuditQuery, event_in
 from common.core.audit import AuditRecord
+from common.core.lifecycle import App
 from common.dynamo import Database, Pattern
 from common.dynamo.exceptions import ConditionFailed
 from common.dynamo.queries import EntityQuery
 from common.dynamo.requests import PutItem
 
-__all__ = ["AuditTable"]
+__all__ = ["AuditTable", "attach_database"]
 
 _WRITE: Final = named("AuditTable.write")
 _BY_USER: Final = named("AuditTable.by_user")
@@ -68,6 +69,11 @@ class AuditTable:
         """
         self._calls = TableCalls(db, deadline=self._deadline)
 
+    @property
+    def is_attached(self) -> bool:
+        """Whether there is a database to write to."""
+        return self._calls is not None
+
     # Writing
 
     def write(self, record: AuditRecord, /) -> None:
@@ -96,7 +102,7 @@ class AuditTable:
         """Do nothing: the database belongs to the service."""
 
     def __repr__(self) -> str:
-        return f"AuditTable({self.name!r}, {'attached' if self._calls else 'not attached'})"
+        return f"AuditTable({self.name!r}, {'attached' if self.is_attached else 'not attached'})"
 
     # Reading
 
@@ -155,6 +161,14 @@ class AuditTable:
                 reason="not_attached",
             )
         return self._calls
+
+
+def attach_database(app: App) -> None:
+    """Give every audit table of *app* that has no database the first one that *app* provides."""
+    database = next(iter(app.provided(Database)), None)
+    for sink in app.plugins.audit_sinks():
+        if database is not None and isinstance(sink, AuditTable) and not sink.is_attached:
+            sink.attach(database)
 
 
 def _record(item: AuditItem) -> AuditRecord:
