@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from common.auth.gateway.middleware import GatewayAuthMiddleware
     from common.auth.gateway.signer import GatewaySigner
     from common.auth.security.audit_logger import AuditLogger
+    from common.auth.security.authenticator import Authenticator, LoginResult
     from common.auth.security.context import RequestContext
     from common.auth.security.hashing_pool import HashingPool
     from common.auth.security.keys import KeyRing, SigningKey, VerificationKey
     from common.auth.security.password_manager import PasswordManager
     from common.auth.security.password_policy import PasswordPolicy
     from common.auth.security.peppers import PepperRing
+    from common.auth.security.remote_jwks import RemoteJWKS
     from common.auth.security.secrets import SecretBytes, SecretStr
     from common.auth.security.token_claims import Claims
     from common.auth.security.token_manager import (
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Actor": "security.token_manager",
     "AuditLogger": "security.audit_logger",
+    "Authenticator": "security.authenticator",
     "Claims": "security.token_claims",
     "GatewayAuthMiddleware": "gateway.middleware",
     "GatewaySigner": "gateway.signer",
@@ -45,9 +48,11 @@ _HOMES = {
     "Identity": "gateway.identity",
     "IssuedToken": "security.token_manager",
     "KeyRing": "security.keys",
+    "LoginResult": "security.authenticator",
     "PasswordManager": "security.password_manager",
     "PasswordPolicy": "security.password_policy",
     "PepperRing": "security.peppers",
+    "RemoteJWKS": "security.remote_jwks",
     "RequestContext": "security.context",
     "SecretBytes": "security.secrets",
     "SecretStr": "security.secrets",
@@ -64,6 +69,7 @@ _HOMES = {
 __all__ = [
     "Actor",
     "AuditLogger",
+    "Authenticator",
     "Claims",
     "GatewayAuthMiddleware",
     "GatewaySigner",
@@ -73,9 +79,11 @@ __all__ = [
     "Identity",
     "IssuedToken",
     "KeyRing",
+    "LoginResult",
     "PasswordManager",
     "PasswordPolicy",
     "PepperRing",
+    "RemoteJWKS",
     "RequestContext",
     "SecretBytes",
     "SecretStr",

@@ -221,14 +221,15 @@ class Authenticator:
             known = self._credentials.find(_text(identifier))
         refusal, outdated = self._verify(known, secret, attempt)
         user_id = None if known is None else known.user_id
+        about = _told(method=_METHOD, client_id=ctx.client_id)
         if known is None or refusal:
-            raise attempt.failure(refusal, user_id=user_id, method=_METHOD, client_id=ctx.client_id)
+            raise attempt.failure(refusal, user_id=user_id, **about)
         tokens = self._begin_session(known, ctx, scope)
         if tokens is not None and not self._is_unchanged(known, secret):
             self._give_up(tokens, ctx)
-            raise attempt.failure(_CHANGED, user_id=user_id, method=_METHOD, client_id=ctx.client_id)
+            raise attempt.failure(_CHANGED, user_id=user_id, **about)
         rehash = self._rehash(known, secret) if outdated else None
-        attempt.success(known.user_id, method=_METHOD, client_id=ctx.client_id, rehash=rehash)
+        attempt.success(known.user_id, **about, **_told(rehash=rehash))
         return LoginResult(user_id=known.user_id, roles=known.roles, tokens=tokens, rehash=rehash)
 
     def _verify(self, known: Credential | None, secret: SecretStr, attempt: LoginAttempt) -> tuple[str, bool]:
@@ -345,7 +346,9 @@ class Authenticator:
     ) -> None:
         if self._audit is not None:
             outcome = AuditOutcome.SUCCESS if actor is not None else AuditOutcome.FAILURE
-            self._audit.emit(kind, outcome=outcome, actor=actor, subject=subject, reason=reason, ctx=ctx, **details)
+            self._audit.emit(
+                kind, outcome=outcome, actor=actor, subject=subject, reason=reason, ctx=ctx, **_told(**details)
+            )
 
 
 def _unusable(known: Credential | None) -> str:
@@ -355,6 +358,10 @@ def _unusable(known: Credential | None) -> str:
     if not known.enabled:
         return "user_disabled"
     return "no_password" if known.password_hash is None else ""
+
+
+def _told(**details: object) -> dict[str, object]:
+    return {name: value for name, value in details.items() if value is not None}
 
 
 def _text(identifier: object) -> str:
