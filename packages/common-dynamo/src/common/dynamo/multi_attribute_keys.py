@@ -18,7 +18,8 @@ from uuid import UUID
 
 from common.dynamo.annotations import FieldPlan
 from common.dynamo.codec import refusal
-from common.dynamo.keys import PARTITION_LIMIT, SORT_LIMIT, Component, Template
+from common.dynamo.key_components import Component
+from common.dynamo.keys import PARTITION_LIMIT, SORT_LIMIT, Template
 from common.dynamo.requests import AttributeValue, KeyAttribute, KeyCondition, KeySchema, ScalarType, SortCondition
 from common.dynamo.value_codec import ValueCodec
 from common.exceptions import ConfigurationError, FieldError, InvalidInput

@@ -19,7 +19,7 @@ import orjson
 from pydantic import BaseModel
 
 from common.dynamo.decimals import digits
-from common.dynamo.keys import datetime_text
+from common.dynamo.key_components import datetime_text
 from common.dynamo.layout import EXPIRY, is_reserved
 from common.dynamo.requests import (
     AttributeValue,

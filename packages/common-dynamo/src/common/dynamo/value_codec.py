@@ -28,7 +28,7 @@ from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from common.dynamo.decimals import at_scale, digits, integer_digits
-from common.dynamo.keys import datetime_text
+from common.dynamo.key_components import datetime_text
 from common.dynamo.requests import AttributeValue
 
 __all__ = ["ANY_SCALE", "AnyScale", "Scale", "ValueCodec"]

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from common.dynamo.decimals import digits
-from common.dynamo.keys import datetime_text
+from common.dynamo.key_components import datetime_text
 
 __all__ = ["HashedValue", "input_hash"]
 

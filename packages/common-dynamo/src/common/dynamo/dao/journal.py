@@ -10,7 +10,7 @@ from common.dynamo.dao.refusals import FENCE, is_fence
 from common.dynamo.dao.submission import claim
 from common.dynamo.exceptions import ConditionFailed
 from common.dynamo.execution import Operation
-from common.dynamo.keys import datetime_text
+from common.dynamo.key_components import datetime_text
 from common.dynamo.requests import Item, ItemKey, PutItem
 
 __all__ = ["fence_at", "find_entry", "resolve_entry"]
