@@ -128,9 +128,7 @@ class AccessTokens:
             "iss": self._issuer,
             "aud": self._audience,
             "client_id": client,
-            "iat": issued,
-            "nbf": issued,
-            "exp": expires,
+            **_times(issued, expires),
             "jti": named,
             **identity_claims(subject, session, epoch),
             **grant_claims(roles, scope),
@@ -149,3 +147,7 @@ class AccessTokens:
         if not timedelta(seconds=1) <= lifetime <= self._profile.max_ttl:
             raise InvalidClaim("A token lives from one second up to the profile's max_ttl.", reason="bad_ttl")
         return int(lifetime.total_seconds())
+
+
+def _times(issued: int, expires: int) -> dict[str, JSONValue]:
+    return {"iat": issued, "nbf": issued, "exp": expires}

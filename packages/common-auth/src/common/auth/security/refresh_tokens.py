@@ -7,7 +7,7 @@ made twice and none has to be kept (RFC 9700, section 4.14.2).
 
 from typing import Final, cast
 
-from common.auth.exceptions import TokenInvalid, UnknownKey
+from common.auth.exceptions import TokenExpired, TokenInvalid, UnknownKey
 from common.auth.security.access_claims import authentication_claims, grant_claims
 from common.auth.security.clock import Clock, epoch_seconds, moment
 from common.auth.security.session_values import LONGEST_SESSION
@@ -127,5 +127,8 @@ class RefreshTokens:
             TokenExpired: The session's absolute end has come.
             TokenError: A claim is missing or malformed.
         """
-        self._rules.check(claims.members, epoch_seconds(self._clock))
+        now = epoch_seconds(self._clock)
+        self._rules.check(claims.members, now)
+        if now >= claims.expires_at.timestamp():
+            raise TokenExpired(reason="expired")  # no leeway: the issuer reads what it wrote itself
         _ = claims.generation

@@ -97,11 +97,7 @@ class TokenManager:
         clock: Clock = SYSTEM,
         entropy: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
-        if keys.issuer != issuer:
-            raise ConfigurationError(
-                f"The keys belong to issuer {keys.issuer!r}, not to {issuer!r}. Give each issuer its own ring.",
-                reason="foreign_keys",
-            )
+        _require_own_keys(keys, issuer)
         self._issuer = issuer
         self._audience = audience
         self._keys = keys
@@ -111,15 +107,7 @@ class TokenManager:
             issuer=issuer, audience=audience, keys=keys, profile=profile, claims=claims, clock=clock, entropy=entropy
         )
         self._reader = TokenReader(keys=keys, typ=TokenKind.ACCESS.value)
-        self._rules = ClaimRules(
-            issuer=issuer,
-            audience=audience,
-            required=profile.required,
-            max_ttl=profile.max_ttl,
-            leeway=profile.leeway,
-            sources=profile.sources,
-            accept_audience_lists=profile.accept_audience_lists,
-        )
+        self._rules = _rules_of(issuer, audience, profile)
         self._refresh = RefreshTokens(keys=keys, rules=self._rules, clock=clock)
         self._events = SessionEvents(audit)
         self._session_profile = sessions
@@ -424,3 +412,23 @@ class TokenManager:
 
     def __repr__(self) -> str:
         return f"TokenManager(issuer={self._issuer!r}, audience={self._audience!r})"
+
+
+def _require_own_keys(keys: SigningKeySource, issuer: str) -> None:
+    if keys.issuer != issuer:
+        raise ConfigurationError(
+            f"The keys belong to issuer {keys.issuer!r}, not to {issuer!r}. Give each issuer its own ring.",
+            reason="foreign_keys",
+        )
+
+
+def _rules_of(issuer: str, audience: str, profile: TokenProfile) -> ClaimRules:
+    return ClaimRules(
+        issuer=issuer,
+        audience=audience,
+        required=profile.required,
+        max_ttl=profile.max_ttl,
+        leeway=profile.leeway,
+        sources=profile.sources,
+        accept_audience_lists=profile.accept_audience_lists,
+    )
