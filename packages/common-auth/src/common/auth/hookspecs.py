@@ -1,16 +1,21 @@
-"""The hook of common-auth, and what its results must be (:data:`RULES`).
+"""The hooks of common-auth, and what their results must be (:data:`RULES`).
 
 For the rules that hold for all hooks see :mod:`common.core.hookspecs`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from common.auth.security.claim_sources import TokenSubject
-from common.core.hook_rules import HookRule, Shape
+from common.core.hook_rules import Claim, HookRule, Shape
 from common.core.json_types import JSONValue
 from common.core.markers import hookspec
 
-__all__ = ["RULES", "TOKEN_CLAIMS", "common_token_claims"]
+if TYPE_CHECKING:
+    from common.auth.security.breaches import BreachChecker
+    from common.core.settings import Settings
+
+__all__ = ["BREACH_CHECKERS", "RULES", "TOKEN_CLAIMS", "common_breach_checker", "common_token_claims"]
 
 
 @hookspec
@@ -28,11 +33,38 @@ def common_token_claims(subject: TokenSubject) -> Mapping[str, JSONValue]:
     """
 
 
+@hookspec
+def common_breach_checker(settings: "Settings") -> "Iterable[BreachChecker]":
+    """Contribute what knows passwords from breaches.
+
+    When: at start-up, while plugins load; how often: once. A checker opens files or sockets at its first question. It is
+    asked for each new password, with hashes of it and never with the password; see
+    :class:`common.auth.security.breaches.BreachChecker`.
+
+    Returns:
+        The checkers; their names are unique in the service. All of them are kept and asked.
+
+    On an exception: loading fails, and the error names this plugin. At run time a checker that raises is logged, audited
+    and hides no other's finding; whether the password is then taken is the service's choice (``OnBreachFailure``).
+    """
+
+
+def _is_breach_checker(value: object) -> bool:
+    name = getattr(value, "name", None)
+    return isinstance(name, str) and bool(name) and callable(getattr(value, "occurrences", None))
+
+
 TOKEN_CLAIMS: HookRule[Callable[[TokenSubject], Mapping[str, JSONValue]]] = HookRule(
     "common_token_claims",
     wants="a function of the token's subject",
     accepts=callable,
     shape=Shape.BOUND,
 )
-RULES: tuple[HookRule[Callable[[TokenSubject], Mapping[str, JSONValue]]], ...] = (TOKEN_CLAIMS,)
+BREACH_CHECKERS: "HookRule[BreachChecker]" = HookRule(
+    "common_breach_checker",
+    wants="a BreachChecker (an object with `name` and `occurrences`)",
+    accepts=_is_breach_checker,
+    claims=lambda checker: (Claim("breach checker", checker.name),),
+)
+RULES: tuple[HookRule[Any], ...] = (TOKEN_CLAIMS, BREACH_CHECKERS)
 """Read by :meth:`common.core.Plugins.load` together with the specification above."""

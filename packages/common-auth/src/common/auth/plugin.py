@@ -15,6 +15,7 @@ from common.core.passwords import PasswordHasher, VerifyResult
 from common.core.settings import Settings
 
 if TYPE_CHECKING:
+    from common.auth.security.breaches import BreachChecker
     from common.dynamo import EntityType
     from common.dynamo.access import AccessPattern
 
@@ -22,6 +23,7 @@ __all__ = [
     "RefusingHasher",
     "common_access_patterns",
     "common_audit_sinks",
+    "common_breach_checker",
     "common_cli_commands",
     "common_entity_types",
     "common_health_checks",
@@ -121,6 +123,14 @@ def common_audit_sinks(settings: Settings) -> Iterable[AuditSink]:
     from common.auth.security.audit_settings import AuditSettings
 
     return AuditSettings.of(settings).sinks()
+
+
+@hookimpl(optionalhook=True)
+def common_breach_checker(settings: Settings) -> "Iterable[BreachChecker]":
+    """Contribute the checkers that the variables ``COMMON_AUTH_BREACH_…`` ask for; see ``BreachSettings``."""
+    from common.auth.security.breach_settings import BreachSettings
+
+    return BreachSettings.of(settings).checkers()
 
 
 @hookimpl

@@ -1,8 +1,8 @@
 """The kinds of audit events that the family itself writes, by the OWASP Logging Vocabulary Cheat Sheet.
 
 Names that the vocabulary lacks are ours: ``gateway_*`` for requests that do not prove their way through the gateway,
-``authn_revocation_stale``, ``crypto_key_rotated``, and ``audit_*`` for what the trail says about itself. A service
-declares its own beside them::
+``authn_revocation_stale``, ``authn_breach_check_fail``, ``crypto_key_rotated``, and ``audit_*`` for what the trail says
+about itself. A service declares its own beside them::
 
     AuditLogger(sinks, service="orders", types=[AuditType("order_canceled", frozenset({"order_id"}))])
 """
@@ -63,6 +63,7 @@ _AUTHENTICATION = (
     _type("authn_password_change", ("sessions_ended",), Severity.LOW),
     _type("authn_password_change_fail", ("codes",), Severity.MEDIUM),
     _type("authn_password_reset_admin", ("sessions_ended",), Severity.MEDIUM, required=True),
+    _type("authn_breach_check_fail", ("checker", "cause"), Severity.MEDIUM),
     _type("authn_token_created", ("kind", "client_id", "expires", "scope", "roles"), hashed=("jti",)),
     _type("authn_token_revoked", ("kind", "client_id"), Severity.LOW, hashed=("jti",)),
     _type("authn_token_reuse", ("kind", "client_id", "key_id", "method", "path"), Severity.HIGH, hashed=("jti",)),
