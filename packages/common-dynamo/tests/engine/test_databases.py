@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from common.dynamo import DAO, Database, Pattern
+from common.dynamo import DAO, Database, EntityType, Index, Key, Pattern
 from common.dynamo.locking import ForkSafeLock
 from common.dynamo.testing import spend
 from common.dynamo.testing.engines import Engine, network_wire
@@ -132,6 +132,31 @@ def test_write_ids_are_short_and_distinct(database: Database) -> None:
 
     assert 1000 == len(ids)
     assert {21} == {len(each) for each in ids}
+
+
+def test_a_type_that_comes_late_gets_the_table_of_its_group() -> None:
+    """In an embedded database, whose tables are made on first use; an index cannot come late."""
+    key = Key("N#{id}", "N")
+    elsewhere = EntityType(Note, "late", key=key, group="late")
+    indexed = EntityType(
+        Note, "indexed", key=Key("N#{id}", "I"), group="late", indexes=[Index("GSI1", Key("T#{text}", "{id}"))]
+    )
+    with Database.embedded(entity_types=[NOTE], tables={"late": "late-table"}) as database:
+        notes = database.dao(NOTE)
+        notes.create(Note(id="n", text="early"))
+        late = database.dao(elsewhere)
+        late.create(Note(id="n", text="late"))
+
+        assert ("early", "late") == (notes.require("n").text, late.require("n").text)
+        assert () == database.diff_tables()
+        with pytest.raises(ConfigurationError, match="made without it"):
+            database.dao(indexed)
+
+
+def test_a_type_that_is_named_twice_is_one_type() -> None:
+    """A service may gather its types from several lists."""
+    with Database.embedded(entity_types=[NOTE, INVOICE, NOTE]) as database:
+        assert "2 entity types" in repr(database)
 
 
 def test_any_client_object_will_do(engine: Engine, table_name: str) -> None:

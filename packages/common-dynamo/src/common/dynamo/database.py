@@ -5,13 +5,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from random import SystemRandom
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, cast, get_args
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast, get_args
 
 from pydantic import BaseModel
 
-from common.dynamo.arguments import require_callback, require_flag, require_iterable, require_kind, require_mapping
-from common.dynamo.change_feed import ChangePage, keep_changes, read_changes
-from common.dynamo.cost import unmetered
+from common.dynamo.arguments import require_callback, require_flag, require_iterable, require_kind
 from common.dynamo.entity_dao import DAO, Within
 from common.dynamo.entity_type import EntityType, Index
 from common.dynamo.execution import DEFAULT_DEADLINE, Deadline, Executor, Operation, Pattern, Result
@@ -31,12 +29,10 @@ from common.dynamo.option_checks import check_options, check_place
 from common.dynamo.paging import Cursors
 from common.dynamo.plan import Plan
 from common.dynamo.queries import EntityQuery
-from common.dynamo.registry import Registered, check_entity_types
-from common.dynamo.requests import Request, TableDefinition
-from common.dynamo.streams import StreamBatch, StreamChange, StreamSkip, decode_record, handle_records
-from common.dynamo.table_drift import Drift
-from common.dynamo.tables import create_tables, find_drift, table_definitions
-from common.dynamo.telemetry import Telemetry, suppressed
+from common.dynamo.registry import check_entity_types
+from common.dynamo.requests import Request
+from common.dynamo.table_set import TableSet
+from common.dynamo.telemetry import Telemetry
 from common.dynamo.units_of_work import UnitsOfWork
 from common.dynamo.wire import Wire
 from common.exceptions import ConfigurationError
@@ -51,11 +47,8 @@ __all__ = ["Database", "DatabaseOptions"]
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 
-TABLES_DEADLINE: Final = 300.0
-"""Seconds that the making of tables may take."""
 
-
-class Database(UnitsOfWork):
+class Database(UnitsOfWork, TableSet):
     """One or more tables on one engine. Thread-safe and fork-safe; a context manager that closes.
 
     >>> from pydantic import BaseModel
@@ -231,24 +224,9 @@ class Database(UnitsOfWork):
                 "db.dao(view.of).view(key, view)."
             )
         if all(one.entity is not entity for one in self._registered):
-            registered = (*self._registered, Registered(entity))
-            check_entity_types(registered, self._tables, self._table)
-            self._refuse_late_index(entity)
-            self._registered = registered
+            self._take_in(entity)
         plan = Plan(entity, entity.mapped, self.table_of(entity), self.clock, self.new_write_id)
         return DAO(self._executor, plan, self._cursors)
-
-    def _refuse_late_index(self, entity: EntityType[Any]) -> None:
-        wire = self._executor.wire
-        if not isinstance(wire, TablesOnFirstUse) or not wire.ready:
-            return
-        table = next(each for each in self.table_definitions() if each.name == self.table_of(entity))
-        missing = {index.name for index in entity.indexes} - {index.name for index in table.indexes}
-        if missing:
-            raise ConfigurationError(
-                f"{entity.name} uses {', '.join(sorted(missing))}, and the table has been made without it. Give the type in "
-                "entity_types= when the database is opened."
-            )
 
     def execute(self, request: Request, pattern: Pattern, *, deadline: Within = None, resend: bool = True) -> Result:
         """Execute one ready-made request as an operation; for DAOs that build their own.
@@ -287,95 +265,6 @@ class Database(UnitsOfWork):
             require_kind("tables", table, str)
         return self._executor.operation(pattern, *tables, deadline=deadline)
 
-    # Tables
-
-    def table_of(self, entity: EntityType[Any]) -> str:
-        """Return the name of the table that items of *entity* are in."""
-        return self._tables.get(require_kind("entity", entity, EntityType).group, self._table)
-
-    def table_definitions(self) -> tuple[TableDefinition, ...]:
-        """Return the tables that the entity types need."""
-        return table_definitions((one.entity for one in self._registered), self._tables, self._table)
-
-    def create_tables(
-        self, *, stream: bool = False, tags: Mapping[str, str] | None = None, deadline: Within = TABLES_DEADLINE
-    ) -> None:
-        """Create the tables that are missing and wait until all of them can be used. A second call changes nothing.
-
-        Args:
-            stream: Whether new tables keep a stream of changes (new and old images).
-            tags: Of new tables.
-            deadline: Bounds everything together.
-
-        Raises:
-            ConfigurationError: A table exists and differs, or the engine has no index keys of several attributes.
-            Unavailable: A table was not ready in time.
-            RequestRefused: The engine refused, such as for lack of permission.
-        """
-        require_flag("stream", stream)
-        if tags is not None and not all(
-            isinstance(each, str) for pair in require_mapping("tags", tags).items() for each in pair
-        ):
-            raise ConfigurationError("tags must be a mapping from text to text.")
-        within = self._executor.deadline(deadline)
-        definitions = self.table_definitions()
-        if self.wire.endpoint is None:
-            stream = self._stream = stream or self._stream
-        create_tables(self._executor, definitions, deadline=within, stream=stream, tags=tags)
-        if stream:
-            keep_changes(self.wire, [definition.name for definition in definitions], within.remaining())
-
-    def diff_tables(self, *, stream: bool = False, deadline: Within = TABLES_DEADLINE) -> tuple[Drift, ...]:
-        """Return every difference between the tables and what the entity types need; nothing is ever changed.
-
-        Args:
-            stream: Whether the tables should keep a stream of changes.
-            deadline: Bounds everything together.
-
-        Returns:
-            One value per difference, in order of the tables; empty where all is as it should be.
-
-        Raises:
-            Unavailable: The engine did not answer in time.
-            RequestRefused: The engine refused, such as for lack of permission.
-        """
-        require_flag("stream", stream)
-        within = self._executor.deadline(deadline)
-        return find_drift(self._executor, self.table_definitions(), deadline=within, stream=stream)
-
-    def changes(
-        self, *, after: str | None = None, limit: int = 1000, table: str | None = None, deadline: Within = None
-    ) -> ChangePage:
-        """Return the changes of an embedded database, as the records of a DynamoDB stream, in the order of the commits.
-
-        A write that leaves an item as it is makes no record. Reading costs no capacity, and takes nothing away.
-
-        Args:
-            after: ``last`` of an earlier page, also of another process; ``None`` for the oldest record that is kept.
-            limit: Records at most, 1 to 1000.
-            table: One of this database's tables; ``None`` for all of them.
-            deadline: Seconds, or a moment.
-
-        Returns:
-            The page; without records where nothing has happened since.
-
-        Raises:
-            ChangesTrimmed: Records after *after* are older than 24 hours and no longer kept.
-            InvalidCursor: *after* is no position.
-            ConfigurationError: The engine is on a network, or the table keeps no changes.
-            Unavailable: Another process held the file until the deadline.
-        """
-        tables = [definition.name for definition in self.table_definitions()]
-        if table is not None and table not in tables:
-            raise ConfigurationError(f"table must be one of this database's: {', '.join(tables)}.")
-        tables = tables if table is None else [table]
-        return read_changes(self.wire, tables, after, limit, self._executor.deadline(deadline).remaining())
-
-    def _prepare(self) -> None:
-        """Make the tables of an embedded database, unseen: it is no part of the call that comes first."""
-        with suppressed(), unmetered():
-            self.create_tables()
-
     # What DAOs share
 
     def deadline(self, given: Within = None) -> Deadline:
@@ -413,55 +302,11 @@ class Database(UnitsOfWork):
                     found = self._shared[kind] = factory()
         return cast("T", found)
 
-    # Streams
-
-    def decode_stream(
-        self, record: Mapping[str, Any], *, skipped: Callable[[StreamSkip], None] | None = None
-    ) -> StreamChange[Any] | None:
-        """Return the change that *record* of a table's stream tells of; ``None`` where it is no registered entity's.
-
-        Nothing is sent. ``change.of(INVOICE)`` is the change with its type.
-
-        Args:
-            record: As boto3's ``dynamodbstreams.get_records`` gives it, :meth:`changes`, or an AWS Lambda event.
-            skipped: Is told of each record that is left out, and why: items of the layer's own (locks, outbox) and of
-                types that this database does not know.
-
-        Raises:
-            InvalidItem: An image does not fit its entity type, or an upcast step failed.
-            ConfigurationError: The record has no image: let the table keep NEW_AND_OLD_IMAGES.
-            InvalidInput: It is no record of a stream.
-        """
-        return decode_record(record, self._types(), skipped=skipped)
-
-    def handle_stream(
-        self, event: Mapping[str, Any] | Iterable[Mapping[str, Any]], handler: Callable[[StreamChange[Any]], None]
-    ) -> StreamBatch:
-        """Give the changes in *event* to *handler*, one by one, up to the first that fails.
-
-        A change may come more than once, so *handler* is idempotent. What it raises is in the result's ``failure``; the
-        same goes for a record that cannot be decoded.
-
-        Args:
-            event: An AWS Lambda event, or records.
-            handler: Is done with a change when it returns.
-
-        Returns:
-            What came of it; an AWS Lambda function answers its ``response()``.
-
-        Raises:
-            InvalidInput: *event* has no records.
-        """
-        return handle_records(event, self._types(), handler)
-
-    def _types(self) -> Mapping[str, EntityType[Any]]:
-        return {one.entity.name: one.entity for one in self._registered}
+    # Life
 
     def traffic(self) -> "Traffic":
         """Return how the calls of the last 30 seconds went."""
         return self._executor.telemetry.traffic.read()
-
-    # Life
 
     @property
     def wire(self) -> Wire:

@@ -74,5 +74,9 @@ class TablesOnFirstUse(Wire):
             finally:
                 self._preparing = False
 
+    def make_again(self) -> None:
+        """Have the tables made on the next call again: there is another one."""
+        self.ready = False
+
     def close(self) -> None:
         self._wire.close()
