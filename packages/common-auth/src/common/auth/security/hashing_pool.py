@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -33,9 +33,9 @@ class PoolStats:
 class HashingPool:
     """A fixed number of slots for work that keeps a core busy.
 
-    :meth:`run` takes a slot in the calling thread, :meth:`arun` runs the work in a thread of the pool; both share the
-    same slots, and neither uses the event loop's default executor, which everything else in the process needs. Threads
-    start with the first :meth:`arun`.
+    :meth:`run` takes a slot in the calling thread, :meth:`arun` and :meth:`run_within` run the work in a thread of the
+    pool; all share the same slots, and none uses the event loop's default executor, which everything else in the process
+    needs. Threads start with the first work that needs one.
 
     Args:
         slots: How much runs at once; by default the number of processors, at most 4.
@@ -75,13 +75,21 @@ class HashingPool:
 
     async def arun(self, work: Callable[[], T]) -> T:
         """Same as :meth:`run`, but in a thread of the pool. A cancelled caller gives its place back."""
-        with self._lock:
-            deadline = self._enqueue()
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(self._slots, thread_name_prefix="common-auth-hashing")
-            future = self._threads.submit(self._run_before, deadline, work)
-        future.add_done_callback(self._leave_if_cancelled)
-        return await asyncio.wrap_future(future)
+        return await asyncio.wrap_future(self._submit(work))
+
+    def run_within(self, seconds: float, work: Callable[[], T]) -> T:
+        """Same as :meth:`run`, but in a thread of the pool, and this thread waits for *seconds* at the most.
+
+        Raises:
+            HashingOverloaded: Also with the reason ``over_budget``: *work* was not done in time. What had begun keeps
+                its slot until it ends.
+        """
+        future = self._submit(work)
+        done, _ = wait([future], seconds)
+        if not done:
+            future.cancel()
+            raise HashingOverloaded("The work took longer than it may.", retry_after=seconds, reason="over_budget")
+        return future.result()
 
     def stats(self) -> PoolStats:
         """Return the counters of this moment."""
@@ -95,6 +103,15 @@ class HashingPool:
             threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown(wait=True)
+
+    def _submit(self, work: Callable[[], T]) -> "Future[T]":
+        with self._lock:
+            deadline = self._enqueue()
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(self._slots, thread_name_prefix="common-auth-hashing")
+            future = self._threads.submit(self._run_before, deadline, work)
+        future.add_done_callback(self._leave_if_cancelled)
+        return future
 
     def _run_before(self, deadline: float, work: Callable[[], T]) -> T:
         with self._slot(deadline):

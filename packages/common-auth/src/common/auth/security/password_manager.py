@@ -6,6 +6,7 @@ time tells nobody which of them it was.
 """
 
 import base64
+import copy
 import hmac
 import secrets
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ import bcrypt
 
 from common.auth.doctor import Finding
 from common.auth.exceptions import ConfigurationError, HashUnsupported, PolicyViolation
+from common.auth.security.breaches import BreachChecks
 from common.auth.security.calibration import choose_cost
 from common.auth.security.hashing_pool import HashingPool
 from common.auth.security.password_format import MAX_COST, MIN_COST, NO_PEPPER, Normalisation, StoredHash
@@ -22,6 +24,7 @@ from common.auth.security.password_octets import SealedPassword, prehash
 from common.auth.security.password_policy import PasswordPolicy, PolicyReport
 from common.auth.security.peppers import PepperRing, PepperSource
 from common.auth.security.secrets import SecretBytes
+from common.auth.security.strength import StrengthCheck
 from common.core.passwords import VerifyResult
 
 __all__ = [
@@ -109,6 +112,8 @@ class PasswordManager:
         self._testing = testing
         self._digest = digest
         self._entropy = entropy
+        self._strength: StrengthCheck | None = None
+        self._breaches: BreachChecks | None = None
         self._decoy = StoredHash.parse(self._stored_form(f"$2b${cost:02d}${_DECOY}"))
 
     @property
@@ -174,8 +179,38 @@ class PasswordManager:
         return self._is_outdated(StoredHash.parse(stored))
 
     def validate_strength(self, password: str, *, context: Sequence[str] = (), mfa: bool = False) -> PolicyReport:
-        """Judge a new password; see :meth:`PasswordPolicy.report`. ``report.require()`` raises ``PolicyViolation``."""
-        return self._policy.report(password, context=context, mfa=mfa)
+        """Judge a new password; see :meth:`PasswordPolicy.report`. ``report.require()`` raises ``PolicyViolation``.
+
+        What the policy takes is also estimated and looked up, where :meth:`judging` has said so: it may then block.
+
+        Raises:
+            HashingOverloaded: Too much waits for the pool already.
+            AuthUnavailable: A breach checker did not answer, and that is not permitted.
+        """
+        report = self._policy.report(password, context=context, mfa=mfa)
+        if not report.ok:
+            return report
+        codes = []
+        if self._strength is not None:
+            known = (*self._policy.context, *context)
+            codes += ["guessable"] * self._strength.is_guessable(password, known, self._pool)
+        if self._breaches is not None:
+            codes += ["breached"] * self._breaches.is_breached(password)
+        return PolicyReport(tuple(codes))
+
+    def judging(
+        self, *, strength: StrengthCheck | None = None, breaches: BreachChecks | None = None
+    ) -> "PasswordManager":
+        """Return a manager that judges new passwords by these too; it has the peppers, the settings and the pool of this.
+
+        Args:
+            strength: Estimates how many guesses a password takes.
+            breaches: Know passwords from breaches; see :func:`common.auth.security.breaches.breach_checks`.
+        """
+        twin = copy.copy(self)
+        twin._strength = strength
+        twin._breaches = breaches
+        return twin
 
     @staticmethod
     def calibrate(target_ms: float = 250, floor: int = 10, ceil: int = 14) -> int:

@@ -37,7 +37,8 @@ class PolicyReport:
 
     codes: tuple[str, ...] = ()
     """``too_short``, ``too_long``, ``not_text``, ``not_unicode``, ``listed_password``, ``repetition``, or what a password
-    consists of: ``context_word``, ``listed_word``, ``sequence``, ``number``."""
+    consists of: ``context_word``, ``listed_word``, ``sequence``, ``number``. Where a manager asks for more,
+    ``guessable`` and ``breached``."""
 
     @property
     def ok(self) -> bool:
