@@ -80,6 +80,40 @@ ASVS: dict[str, tuple[str, list[str]]] = {
         "A changed password ends all sessions unless the service wants otherwise.",
         ["authenticator/test_password_change.py::test_sessions_before_end_and_sessions_after_count"],
     ),
+    "7.2.4": (
+        "Each login is a session of its own, with new tokens.",
+        ["sessions/test_session_list.py::test_each_login_is_a_session_of_its_own"],
+    ),
+    "7.3.1": ("Sessions that nobody renews end.", ["sessions/test_refresh.py::test_idle_sessions_end"]),
+    "7.3.2": (
+        "Sessions end at last, however busy they are.",
+        ["sessions/test_refresh.py::test_no_renewal_moves_the_absolute_end"],
+    ),
+    "7.4.1": (
+        "A session that was ended is refused: its refresh tokens and its access tokens.",
+        [
+            "sessions/test_revocation.py::test_row_35_an_access_token_after_logout",
+            "sessions/test_revocation.py::test_one_session_ends_and_the_others_go_on",
+        ],
+    ),
+    "7.4.2": (
+        "The sessions of a user who was disabled end.",
+        ["sessions/test_session_list.py::test_disabling_a_user_ends_every_session"],
+    ),
+    "7.4.5": (
+        "All sessions of a user can be ended in one write, and those of all users by revoking the key.",
+        [
+            "sessions/test_revocation.py::test_logout_everywhere_is_one_write",
+            "test_keys.py::test_a_revoked_key_fails_at_once",
+        ],
+    ),
+    "7.5.2": (
+        "Users can see their sessions, and end one, the others or all.",
+        [
+            "sessions/test_session_list.py::test_sessions_are_listed_with_what_a_user_wants_to_know",
+            "sessions/test_session_list.py::test_one_the_others_or_all_can_be_ended",
+        ],
+    ),
     "9.1.1": (
         "The signature of a token is verified before its claims are read.",
         ["test_token_validation.py::test_cheap_checks_come_first_and_keys_late"],
@@ -114,6 +148,21 @@ ASVS: dict[str, tuple[str, list[str]]] = {
         "Tokens of one issuer for several services name one service each.",
         ["test_token_validation.py::test_audience_lists_on_demand"],
     ),
+    "10.4.5": (
+        "A refresh token is used once; using it again ends its session.",
+        [
+            "sessions/test_refresh.py::test_reuse_ends_the_session",
+            "sessions/test_refresh.py::test_two_generations_back_is_reuse_within_the_grace_window_too",
+        ],
+    ),
+    "10.4.8": (
+        "Refresh tokens have an absolute end, which no renewal moves.",
+        ["sessions/test_refresh.py::test_no_renewal_moves_the_absolute_end"],
+    ),
+    "10.4.9": (
+        "Refresh tokens can be revoked, and access tokens go with them.",
+        ["sessions/test_revocation.py::test_a_refresh_token_of_any_generation_ends_its_session"],
+    ),
     "11.4.2": (
         "Passwords are stored by bcrypt of a cost that is not below 10, behind a keyed hash.",
         [
@@ -134,14 +183,6 @@ LATER = {
     "6.1.1": "limits of failed logins",
     "6.2.12": "breached passwords",
     "6.3.1": "limits of failed logins",
-    "7.2.4": "a new token at each login",
-    "7.3.1": "idle sessions end",
-    "7.3.2": "sessions end at last",
-    "7.4.1": "ended sessions are refused",
-    "7.4.2": "disabled users' sessions end",
-    "10.4.5": "refresh tokens are used once",
-    "10.4.8": "refresh tokens end at last",
-    "10.4.9": "refresh tokens can be revoked",
 }
 
 

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.auth.exceptions import AuthError
+from common.auth.security.context import RequestContext
 from common.auth.security.keys import KeyRing, SigningKey, VerificationKey
+from common.auth.security.memory_stores import MemoryRefreshFamilyStore, MemoryRevocationStore
 from common.auth.security.password_format import StoredHash
 from common.auth.security.peppers import PepperRing
 from common.auth.security.token_format import TokenReader, write_token
@@ -25,6 +27,10 @@ pytestmark = pytest.mark.thorough
 
 KEY = SigningKey.generate("EdDSA", kid="k1")
 TOKENS = token_manager(KEY, clock=FrozenClock(MOMENT))
+SESSIONS = token_manager(
+    KEY, clock=FrozenClock(MOMENT), families=MemoryRefreshFamilyStore(), revocations=MemoryRevocationStore()
+)
+PAIR = SESSIONS.start_session("u-1", RequestContext())
 PASSWORDS = quick_passwords()
 STORED = PASSWORDS.hash("a good password for once")
 RING = KeyRing([KEY], issuer=ISSUER)
@@ -93,6 +99,22 @@ def test_validate(token: Any) -> None:
         TOKENS.validate(token)
     with quietly:
         TokenReader(keys=RING, typ="at+jwt").read(token)
+
+
+@settings(max_examples=200, deadline=None)
+@given(ANYTHING, st.none() | st.lists(JSON, max_size=2) | TEXT, st.none() | TEXT)
+def test_what_sessions_are_shown(shown: Any, scope: Any, client_id: str | None) -> None:
+    """Any object as a token to renew, to revoke or to take, or as the id of a user or a session."""
+    ctx = RequestContext(client_id=client_id)
+    for call in (SESSIONS.validate_live, SESSIONS.revoke_token):
+        with quietly:
+            call(shown)
+    with quietly:
+        SESSIONS.refresh(shown, ctx, scope=scope)
+    with quietly:
+        SESSIONS.refresh(PAIR.refresh_token, ctx, scope=scope)
+    with quietly:
+        SESSIONS.start_session(shown, ctx, scope=scope or (), roles=scope or (), methods=scope or ())
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,6 +1,7 @@
 """The attack table: what is known to break verifiers of JSON Web Tokens, each row tried on ours (auth, section 2.4).
 
-Tests are named ``test_row_NN_…`` after the rows. Row 35, an access token after logout, comes with sessions.
+Tests are named ``test_row_NN_…`` after the rows. Row 35, an access token after logout, is in
+``sessions/test_revocation.py``, and refresh tokens have attacks of their own beside it.
 """
 
 import base64

@@ -359,6 +359,8 @@ class TokenManager:
     ) -> int:
         """End all sessions of a user but *keep*, and return how many that were. Two writes each; for *keep*, none.
 
+        They are found by the index, so one that began a second ago may be missed; :meth:`revoke_user` misses none.
+
         Raises:
             RevocationUnavailable: The store of revocations does not answer. Repeat it.
             StoreUnavailable: Same, of the store of sessions.
