@@ -6,31 +6,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx
 
 from common.core.utils.identifiers import UlidGenerator
 from exchange.client import Client
 from exchange.market import ListedAsset, Market
+from exchange.people import NAMES, OPERATOR, Trader
+from exchange.scenes import guesses, machines, sessions
 from exchange.story import Story
 
-NAMES = ("ada", "grace", "edsger", "barbara", "donald", "radia", "leslie", "frances", "tony", "margaret")
-PASSWORD = "correct horse battery staple {name}"  # noqa: S105 - of an invented user
-OPERATOR = "operator"
 PAYMENT = Decimal("25000.00")
 LIMIT_ORDERS = 3
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass(slots=True)
-class Trader:
-    """One person at the exchange."""
-
-    name: str
-    client: Client
 
 
 @dataclass(slots=True)
@@ -49,27 +40,38 @@ class Day:
     http: httpx.Client = field(init=False)
     operator: Trader = field(init=False)
     people: list[Trader] = field(init=False)
+    feed: Client = field(init=False)
+    """The machine that quotes prices."""
 
     def __post_init__(self) -> None:
         limits = httpx.Limits(max_connections=32, max_keepalive_connections=32)
         self.http = httpx.Client(base_url=self.gateway, timeout=20.0, limits=limits)
         self.operator = self._person(OPERATOR)
+        self.feed = self.device()
         self.people = [self._person(NAMES[n] if n < len(NAMES) else f"trader-{n}") for n in range(self.traders)]
 
     def _person(self, name: str) -> Trader:
-        return Trader(name, Client(self.http, self.new_id))
+        return Trader(name, self.device())
+
+    def device(self) -> Client:
+        """Return a client that nobody has used yet."""
+        return Client(self.http, self.new_id)
 
     def parts(self) -> Sequence[tuple[str, Callable[[], None]]]:
         """Return the parts of the day with their titles."""
         return (
             ("Registrations", self.register),
             ("Log-ins", self.log_in),
+            ("Keys", lambda: machines.get_keys(self)),
             ("Deposits", self.deposit),
             ("Trading", self.trade),
             ("Limit orders", self.use_limit_orders),
             ("Invoices", self.bill),
             ("Refusals", self.be_refused),
+            ("Sessions", lambda: sessions.begin_and_end(self)),
+            ("Machines", lambda: machines.be_limited(self)),
             ("Attacks", self.attack),
+            ("Guesses", lambda: guesses.be_locked_out(self)),
         )
 
     def steps(self) -> int:
@@ -85,21 +87,22 @@ class Day:
 
     def register(self) -> None:
         """Everybody signs up at once; a name and an e-mail that are taken are refused."""
-        answers = self._together(self._sign_up, [self.operator, *self.people])
+        answers = self.together(self._sign_up, [self.operator, *self.people])
         self.story.add(
             f"{len(answers)} people register at once",
             f"{sum(answer.status_code == httpx.codes.CREATED for answer in answers)} accounts, names and e-mails unique",
             as_expected=all(answer.status_code == httpx.codes.CREATED for answer in answers),
         )
         first = self.people[0]
-        again = first.client.post("/users", self._profile(first.name, email="somebody@else.example"))
+        again = first.client.post("/users", first.profile(email="somebody@else.example"))
         self.story.expect("A name that is taken", again, httpx.codes.CONFLICT)
-        twin = first.client.post("/users", self._profile("impostor", email=f"{first.name.upper()}@example.com"))
+        impostor = self._person("impostor").profile(email=f"{first.name.upper()}@example.com")
+        twin = first.client.post("/users", impostor)
         self.story.expect("An e-mail that is taken, in other letters", twin, httpx.codes.CONFLICT)
 
     def log_in(self) -> None:
         """Everybody logs in; a wrong password and an unknown name get the same answer."""
-        self._together(self._start_session, [self.operator, *self.people])
+        self.together(self._start_session, [self.operator, *self.people])
         first = self.people[0].client
         wrong = first.post("/sessions", {"username": self.people[0].name, "password": "not the password"})
         unknown = first.post("/sessions", {"username": "nobody-here", "password": "not the password"})
@@ -108,7 +111,7 @@ class Day:
 
     def deposit(self) -> None:
         """Everybody pays in; one payment is sent twice and counts once."""
-        self._together(self._pay_in, self.people)
+        self.together(self._pay_in, self.people)
         first, key = self.people[0].client, self.new_id()
         once = first.post("/deposits", {"amount": "100.00"}, key=key)
         twice = first.post("/deposits", {"amount": "100.00"}, key=key)
@@ -123,7 +126,7 @@ class Day:
         for day in self.market.days:
             self.set_prices(day)
             plans = [(trader, *self._plan()) for trader in self.people for _ in range(self.trades_per_day)]
-            statuses += self._together(self._submit_planned, plans)
+            statuses += self.together(self._submit_planned, plans)
             self.advance(f"{day:%d %b}")
         filled, refused = statuses.count(httpx.codes.CREATED), statuses.count(httpx.codes.CONFLICT)
         self.story.add(
@@ -190,7 +193,7 @@ class Day:
 
     def attack(self) -> None:
         """Somebody without a token, and somebody with a forged one, get nowhere."""
-        stranger = Client(self.http, self.new_id)
+        stranger = self.device()
         self.story.expect("No token", stranger.get("/balance"), httpx.codes.UNAUTHORIZED)
         token = self.people[0].client.token or ""
         stranger.token = token[:-4] + ("AAAA" if not token.endswith("AAAA") else "BBBB")
@@ -208,26 +211,19 @@ class Day:
         self.story.expect("An unsigned identity assertion at a service", invented, httpx.codes.UNAUTHORIZED)
 
     def set_prices(self, day: date) -> None:
-        """Quote one day's closing prices."""
+        """Let the price feed quote one day's closing prices."""
         for asset, price in self.market.closes[day].items():
-            self.operator.client.put(f"/prices/{asset}", {"price": str(price)}).raise_for_status()
+            self.feed.put(f"/prices/{asset}", {"price": str(price)}).raise_for_status()
 
     # What one person does ---------------------------------------------------------------------------------------------
 
-    def _profile(self, name: str, *, email: str | None = None) -> dict[str, Any]:
-        return {"username": name, "email": email or f"{name}@example.com", "password": PASSWORD.format(name=name)}
-
     def _sign_up(self, person: Trader) -> httpx.Response:
-        response = person.client.post("/users", self._profile(person.name))
+        response = person.client.post("/users", person.profile())
         self.advance(f"{person.name} registered")
         return response
 
     def _start_session(self, person: Trader) -> None:
-        response = person.client.post(
-            "/sessions", {"username": person.name, "password": PASSWORD.format(name=person.name)}
-        )
-        response.raise_for_status()
-        person.client.token = response.json()["access_token"]
+        person.log_in().raise_for_status()
         self.advance(f"{person.name} logged in")
 
     def _pay_in(self, person: Trader) -> None:
@@ -257,6 +253,7 @@ class Day:
         self.advance(f"{trader.name} waits for {asset.id} at {price}")
         return response
 
-    def _together(self, act: Callable[[T], R], things: Iterable[T]) -> list[R]:
+    def together(self, act: Callable[[T], R], things: Iterable[T]) -> list[R]:
+        """Do something to all *things* at once, 16 at most."""
         with ThreadPoolExecutor(max_workers=16) as pool:
             return list(pool.map(act, things))

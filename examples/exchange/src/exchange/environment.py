@@ -8,10 +8,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-BLOCKED = {"gateway": "common-dynamo"}
-"""A service does not load the plugins of parts that it does not use."""
-SIGNERS = ("users", "gateway", "orders")
-"""Who signs: access tokens, assertions at the edge, assertions of one service to the next."""
+BLOCKED = {"gateway": "acme-plugin"}
+"""At the edge, where every token comes by, no stranger's plugin is loaded."""
+CALLERS = ("gateway", "orders")
+"""Who signs identity assertions: at the edge, and from one service to the next. Their public keys are no secret."""
 
 
 def key_pair() -> tuple[str, str]:
@@ -24,22 +24,26 @@ def key_pair() -> tuple[str, str]:
 
 def service_environments(folder: Path, endpoint: str | None) -> Mapping[str, Mapping[str, str]]:
     """Return the variables of each service of one run, by the service's name."""
-    pairs = {name: key_pair() for name in SIGNERS}
+    pairs = {name: key_pair() for name in CALLERS}
+    api_keys = {"EXCHANGE_API_KEY_KEY": secrets.token_hex(32)}
     shared = {
         "COMMON_ENVIRONMENT": "development",
         "COMMON_SERVICE_VERSION": "1.0.0",
         "COMMON_OBS_SPAN_FILE": str(folder / "spans.jsonl"),
         "EXCHANGE_CURSOR_KEY": secrets.token_hex(32),
+        "EXCHANGE_AUDIT_KEY": secrets.token_hex(32),
         **{f"EXCHANGE_{name.upper()}_PUBLIC_KEY": public for name, (_, public) in pairs.items()},
         **where_data_is(folder, endpoint),
     }
     passwords = {
         "COMMON_AUTH_PEPPERS": f"p1:{b64encode(secrets.token_bytes(32)).decode()}",
         "COMMON_AUTH_PASSWORDS": "on",
+        "EXCHANGE_LOGIN_KEY": secrets.token_hex(32),
+        "EXCHANGE_USERS_PRIVATE_KEY": key_pair()[0],
     }
     own = {
-        "gateway": {"EXCHANGE_GATEWAY_PRIVATE_KEY": pairs["gateway"][0]},
-        "users": {"EXCHANGE_USERS_PRIVATE_KEY": pairs["users"][0], **passwords},
+        "gateway": {"EXCHANGE_GATEWAY_PRIVATE_KEY": pairs["gateway"][0], **api_keys},
+        "users": {**passwords, **api_keys},
         "orders": {"EXCHANGE_ORDERS_PRIVATE_KEY": pairs["orders"][0]},
         "inventory": {},
     }

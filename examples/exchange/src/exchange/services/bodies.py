@@ -1,7 +1,10 @@
 """Request bodies that no entity of the family covers. Amounts are JSON strings; a JSON number is refused."""
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from datetime import UTC, datetime
 
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from common.auth.security.session_values import TokenPair
 from common.core.validation import Email, PositiveMoney, UserName
 
 
@@ -41,9 +44,31 @@ class NewPrice(Body):
 
 
 class Session(Body):
-    """A log-in that succeeded (RFC 6749, section 5.1)."""
+    """A log-in or a renewal that succeeded (RFC 6749, section 5.1)."""
 
     access_token: str
     token_type: str = "Bearer"  # noqa: S105 - the type, not a token
     expires_in: int
     """Seconds."""
+    refresh_token: str
+
+    @classmethod
+    def of(cls, pair: TokenPair) -> "Session":
+        """Return what a client gets of a pair of tokens."""
+        seconds = max(0, round((pair.expires_at - datetime.now(UTC)).total_seconds()))
+        return cls(access_token=pair.access_token, expires_in=seconds, refresh_token=pair.refresh_token)
+
+
+class Renewal(Body):
+    """A refresh token, to be renewed or given back."""
+
+    refresh_token: SecretStr
+
+
+class NewApiKey(Body):
+    """What a machine is to be permitted."""
+
+    owner: UserName
+    scopes: tuple[str, ...]
+    days: int = Field(ge=1, le=365)
+    """Until the key ends."""

@@ -77,15 +77,23 @@ class Chassis:
         app.add_exception_handler(HTTPException, refused_by_router)
         return app
 
-    def behind_gateway(self, routes: APIRouter, *, anonymous: tuple[tuple[str, str], ...] = ()) -> FastAPI:
-        """Return an application that believes who is asking only with the gateway's proof, but for *anonymous* routes."""
+    def behind_gateway(
+        self, routes: APIRouter, *, anonymous: tuple[tuple[str, str], ...] = (), public: tuple[str, ...] = ()
+    ) -> FastAPI:
+        """Return an application that believes who is asking only with the gateway's proof.
+
+        Args:
+            routes: What it serves.
+            anonymous: Methods and paths where nobody needs to be known.
+            public: Paths that are open to whoever reaches the service, beside the probes.
+        """
         app = self.application(routes)
         add_problem_answers(app, audit=self.audit)
         app.add_middleware(
             GatewayAuthMiddleware,
             validator=identity_validator(self.settings),
             audit=self.audit,
-            exempt=PROBES,
+            exempt=(*PROBES, *public),
             anonymous=anonymous,
         )
         return app

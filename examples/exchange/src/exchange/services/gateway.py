@@ -1,27 +1,30 @@
-"""The gateway: checks the access token, and hands the request on with a signed identity. It knows no database."""
+"""The gateway: finds out who is asking, and hands the request on with a signed identity."""
 
 from collections.abc import Mapping
 
 import httpx
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
-from common.auth.exceptions import AuthError, HeaderSpoofed, TokenInvalid
+from common.auth.exceptions import ApiKeyInvalid, AuthError, AuthUnavailable, HeaderSpoofed, TokenRevoked
 from common.auth.gateway.identity import Identity
 from common.auth.gateway.raw_headers import REQUEST_ID, without_identity
 from common.auth.gateway.signer import GatewaySigner
 from common.auth.security.context import RequestContext
-from common.auth.security.token_manager import TokenManager
 from common.core.audit import AuditOutcome
 from common.core.utils import Uuid7Generator
 from common.exceptions import CommonError
 from common.observability.logging import bind
 from common.observability.monitoring.propagation import client_span
+from exchange.services.callers import Callers
 from exchange.services.chassis import Chassis
-from exchange.services.trust import ANONYMOUS, AUDIENCE, GATEWAY, ISSUER, signing_keys, verification_keys
+from exchange.services.trust import ANONYMOUS, GATEWAY, signing_keys
 
 SERVICES: Mapping[str, str] = {
     "users": "users",
     "sessions": "users",
+    "api-keys": "users",
+    "keys": "users",
     "me": "users",
     "balance": "users",
     "deposits": "users",
@@ -66,9 +69,7 @@ class Gateway:
 
     def __init__(self, chassis: Chassis) -> None:
         self.audit = chassis.audit
-        self.tokens = TokenManager(
-            issuer=ISSUER, audience=AUDIENCE, keys=verification_keys(chassis.settings, "users", ISSUER)
-        )
+        self.callers = Callers(chassis)
         self.signer = GatewaySigner(signing_keys(chassis.settings, GATEWAY, GATEWAY))
         section = chassis.settings.section("EXCHANGE_")
         self.urls = {service: section.text(f"{service.upper()}_URL") for service in set(SERVICES.values())}
@@ -82,25 +83,26 @@ class Gateway:
             service = SERVICES[request.url.path.split("/")[1]]
             try:
                 refuse_identity_headers(request)
-                identity = self.authenticate(request, request_id)
+                identity = await self.authenticate(request, request_id)
             except AuthError as error:
                 self.report(request, request_id, error)
                 raise
             return await self.pass_on(request, service, identity, request_id)
 
-    def authenticate(self, request: Request, request_id: str) -> Identity | None:
-        """Return who is asking by the access token; ``None`` where nobody needs to be known.
+    async def authenticate(self, request: Request, request_id: str) -> Identity | None:
+        """Return who is asking; ``None`` where nobody needs to be known.
 
         Raises:
-            TokenError: There is no token, or it is not valid.
+            AuthError: See :meth:`Callers.identify`.
         """
         if (request.method, request.url.path) in ANONYMOUS:
             return None
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise TokenInvalid("There is no bearer token.", reason="token_missing")
-        claims = self.tokens.validate(token)
-        return Identity(user_id=claims.subject, roles=frozenset(claims.roles), request_id=request_id, source=GATEWAY)
+        return await run_in_threadpool(
+            self.callers.identify,
+            request.headers.get("authorization", ""),
+            context_of(request, request_id),
+            changes_something=request.method != "GET",
+        )
 
     async def pass_on(self, request: Request, service: str, identity: Identity | None, request_id: str) -> Response:
         """Send the request to *service* and return its answer.
@@ -128,16 +130,23 @@ class Gateway:
         return Response(answer.content, answer.status_code, {**kept, "X-Request-ID": request_id})
 
     def report(self, request: Request, request_id: str, error: AuthError) -> None:
-        """Write a refusal to the audit trail."""
+        """Write a refusal to the audit trail, unless whoever refused has done so, or there was nobody to decide."""
+        if isinstance(error, (ApiKeyInvalid, TokenRevoked, AuthUnavailable)):
+            return
         spoofed = isinstance(error, HeaderSpoofed)
         self.audit.emit(
             "gateway_spoof" if spoofed else "gateway_rejected",
             outcome=AuditOutcome.FAILURE,
             reason=error.reason,
-            ctx=RequestContext(request_id=request_id, source_ip=request.client.host if request.client else None),
+            ctx=context_of(request, request_id),
             method=request.method,
             mode="bearer",
         )
+
+
+def context_of(request: Request, request_id: str) -> RequestContext:
+    """Return what the audit trail records of a request."""
+    return RequestContext(request_id=request_id, source_ip=request.client.host if request.client else None)
 
 
 def refuse_identity_headers(request: Request) -> None:

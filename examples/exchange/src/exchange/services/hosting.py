@@ -16,7 +16,7 @@ from common.observability.health import HealthApp, HealthRunner, Level, ServiceD
 from common.observability.logging import LoggingMiddleware
 from common.observability.monitoring.asgi import ServerSpanMiddleware
 from exchange.services.chassis import Chassis
-from exchange.services.trust import GATEWAY
+from exchange.services.trust import GATEWAY, secret_octets
 
 STOP_SECONDS = 5.0
 
@@ -30,7 +30,12 @@ def host(build: Callable[[Chassis], ASGIApp], bound: socket.socket) -> None:
         service_name=settings.service_name, service_version=settings.service_version, plugins=plugins, dev=False
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)  # its INFO lines repeat our spans, with ids in their paths
-    audit = AuditLogger(plugins.audit_sinks(), service=settings.service_name, owners=owners_of_sinks(plugins))
+    audit = AuditLogger(
+        plugins.audit_sinks(),
+        service=settings.service_name,
+        key=secret_octets(settings, "AUDIT_KEY"),
+        owners=owners_of_sinks(plugins),
+    )
     runner = HealthRunner(
         plugins.health_checks(),
         service=ServiceDescription(settings.service_name, version=settings.service_version),

@@ -15,9 +15,20 @@ from exchange.catalogue import list_market
 from exchange.market import load_market
 from exchange.services.bodies import NewPrice
 from exchange.services.chassis import Chassis, Context, RequestId
+from exchange.services.trust import PEOPLE, PRICES
 
 Caller = Annotated[Identity, Depends(current_identity())]
-Operator = Annotated[Identity, Depends(require_role("operator"))]
+Person = Annotated[Identity, Depends(require_role(*PEOPLE))]
+
+
+async def who_may_quote(caller: Caller) -> Identity:
+    """Return who is asking: a machine whose API key has the scope for prices, or an operator."""
+    if PRICES not in caller.scope:
+        caller.require_role("operator")
+    return caller
+
+
+Quoter = Annotated[Identity, Depends(who_may_quote)]
 
 
 class InventoryService:
@@ -51,9 +62,9 @@ class InventoryService:
         return price
 
     def set_price(
-        self, asset_id: str, body: NewPrice, caller: Operator, request_id: RequestId, context: Context
+        self, asset_id: str, body: NewPrice, caller: Quoter, request_id: RequestId, context: Context
     ) -> Applied[AssetPrice]:
-        """Quote a new price; for operators."""
+        """Quote a new price; for operators, and for machines with the scope."""
         applied = self.assets.set_price(asset_id, body.price, request_id=request_id)
         self.audit.emit(
             "authz_admin",
@@ -65,12 +76,12 @@ class InventoryService:
         )
         return applied
 
-    def portfolio(self, caller: Caller) -> Portfolio:
+    def portfolio(self, caller: Person) -> Portfolio:
         """Return everything the caller owns: one atomic read."""
         return self.holdings.portfolio(caller.user_id)
 
     def asset_history(
-        self, asset_id: str, caller: Caller, limit: int = 20, after: str | None = None
+        self, asset_id: str, caller: Person, limit: int = 20, after: str | None = None
     ) -> dict[str, object]:
         """Return a page of the caller's trades in one asset, newest first."""
         page = self.trades.history(caller.user_id, asset_id, limit=limit, after=after)

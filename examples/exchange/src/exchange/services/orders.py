@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI, status
 
 from acme_plugin.invoice import Invoice, InvoiceState
 from acme_plugin.storage import BY_STATE, INVOICE
-from common.auth.gateway.fastapi import current_identity, require_role
+from common.auth.gateway.fastapi import require_role
 from common.auth.gateway.identity import Identity
 from common.core.utils.identifiers import UlidGenerator
 from common.dynamo.dao import Applied, OrderDAO
@@ -19,8 +19,9 @@ from common.entities.order import Order, OrderCreate, OrderSide, OrderType
 from exchange.services.bodies import Fee
 from exchange.services.chassis import Chassis, RequestId
 from exchange.services.peers import Peer
+from exchange.services.trust import PEOPLE
 
-Caller = Annotated[Identity, Depends(current_identity())]
+Caller = Annotated[Identity, Depends(require_role(*PEOPLE))]
 Operator = Annotated[Identity, Depends(require_role("operator"))]
 
 TENANT = "exchange"

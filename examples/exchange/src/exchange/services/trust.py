@@ -1,11 +1,16 @@
 """Who trusts whose signature in the exchange.
 
-The user service signs access tokens, which the gateway verifies. The gateway signs an identity assertion for the one
-service that it forwards to; the order service signs one for the inventory service when it asks on a user's behalf.
+The user service signs access tokens and publishes its keys, by which the gateway verifies them. The gateway signs an
+identity assertion for the one service that it forwards to; the order service signs one for the inventory service when it
+asks on a user's behalf.
 """
+
+from datetime import timedelta
 
 from common.auth.gateway.header_validator import HeaderValidator, TrustMode
 from common.auth.security.keys import KeyRing, SigningKey, VerificationKey
+from common.auth.security.remote_jwks import RemoteJWKS
+from common.auth.security.secrets import SecretBytes
 from common.core import Settings
 
 ALGORITHM = "EdDSA"
@@ -14,9 +19,19 @@ ISSUER = "exchange-users"
 AUDIENCE = "exchange"
 """Of access tokens: the exchange as a whole."""
 GATEWAY = "gateway"
-ROLES = frozenset({"trader", "operator"})
-ANONYMOUS = (("POST", "/users"), ("POST", "/sessions"))
-"""Where nobody needs to be known: signing up and logging in."""
+PEOPLE = ("trader", "operator")
+ROLES = frozenset(PEOPLE)
+"""Every person has one; a machine has none, and only the scopes of its API key."""
+ANONYMOUS = (("POST", "/users"), ("POST", "/sessions"), ("POST", "/sessions/renewal"), ("POST", "/sessions/end"))
+"""Where nobody needs to be known: signing up and logging in, and what a refresh token does by itself."""
+KEY_SET = "/.well-known/jwks.json"
+"""Where the user service publishes the keys of access tokens."""
+KEY_SET_AGE = timedelta(seconds=2)
+"""How long others may cache it, and so how long before its first use a new key is published; hours, in earnest."""
+PRICES = "prices:write"
+"""The scope of an API key that quotes prices."""
+KEY_ENVIRONMENT = "dev"
+"""Of API keys: one of another environment is refused unread."""
 CALLERS = {"inventory": ("orders",)}
 """Which services a service takes calls from, beside the gateway's."""
 
@@ -31,6 +46,18 @@ def verification_keys(settings: Settings, name: str, issuer: str) -> KeyRing:
     """Return the ring that verifies what *name* signs; every process may have it."""
     pem = settings.section("EXCHANGE_").text(f"{name.upper()}_PUBLIC_KEY")
     return KeyRing([VerificationKey.from_pem(pem, alg=ALGORITHM)], issuer=issuer)
+
+
+def published_keys(settings: Settings) -> RemoteJWKS:
+    """Return the keys that the user service publishes; a token whose key is new waits up to a second for them."""
+    url = settings.section("EXCHANGE_").text("USERS_URL")
+    second = timedelta(seconds=1)
+    return RemoteJWKS(url + KEY_SET, issuer=ISSUER, cooldown=second, miss_wait=second)
+
+
+def secret_octets(settings: Settings, name: str) -> SecretBytes:
+    """Return a secret of this process: the variable ``EXCHANGE_<name>``, in hexadecimal digits."""
+    return SecretBytes(bytes.fromhex(settings.section("EXCHANGE_").secret(name).reveal()))
 
 
 def identity_validator(settings: Settings) -> HeaderValidator:

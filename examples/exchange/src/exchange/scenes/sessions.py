@@ -1,0 +1,115 @@
+"""Sessions: renewed, stolen, ended, and ended everywhere."""
+
+import json
+import time
+from base64 import urlsafe_b64decode
+from typing import TYPE_CHECKING
+
+import httpx
+
+from exchange.client import Client
+
+if TYPE_CHECKING:
+    from exchange.day import Day
+
+ONE_OF_EACH_SERVICE = ("/balance", "/orders", "/portfolio")
+SECONDS_TO_BE_REFUSED = 5.0
+"""Reads may be answered for the gateway's cache time after the end of a session, a second; this is more."""
+OVER = httpx.codes.UNAUTHORIZED
+
+
+def begin_and_end(day: "Day") -> None:
+    """Live through everything that can happen to a session."""
+    be_renewed(day)
+    be_stolen(day)
+    log_out(day)
+    log_out_everywhere(day)
+
+
+def be_renewed(day: "Day") -> None:
+    """A renewal gives new tokens, signed by the key that the operator made in the morning; its repetition the same ones."""
+    person = day.people[0]
+    token, refresh_token = person.client.token or "", person.client.refresh_token or ""
+    renewed = person.client.renew()
+    earlier = day.device()
+    earlier.token = token
+    counts = [client.get("/balance").is_success for client in (person.client, earlier)]
+    is_new_key = key_id(person.client.token or "") != key_id(token)
+    day.story.add(
+        f"{person.name} renews a session, after the keys were rotated",
+        "new tokens by the new key; those by the old one still count",
+        as_expected=renewed.is_success and all(counts) and is_new_key,
+    )
+    again = day.device().renew(refresh_token)
+    day.story.add(
+        "The same renewal again, as if its answer had been lost",
+        "the same tokens once more",
+        as_expected=again.is_success and tokens_of(again) == tokens_of(renewed),
+    )
+
+
+def be_stolen(day: "Day") -> None:
+    """A refresh token that has been used twice since was stolen: it ends its session, for the thief and the owner."""
+    person, thief = day.people[0], day.device()
+    stolen = person.client.refresh_token
+    for _ in range(2):
+        person.client.renew().raise_for_status()
+    day.story.expect("A thief's refresh token, two renewals old", thief.renew(stolen), OVER, "invalid_token")
+    newest, payment = person.client.renew(), person.client.post("/deposits", {"amount": "1.00"})
+    day.story.add(
+        "… ends the whole family: the newest of its tokens",
+        f"{newest.status_code} at a renewal, {payment.status_code} at a payment",
+        as_expected=newest.status_code == payment.status_code == OVER,
+    )
+    day.story.expect(f"{person.name} logs in anew", person.log_in(), httpx.codes.OK)
+
+
+def log_out(day: "Day") -> None:
+    """What is left of a session after its end is worth nothing."""
+    person = day.people[1]
+    person.client.log_out().raise_for_status()
+    payment, renewal = person.client.post("/deposits", {"amount": "1.00"}), person.client.renew()
+    day.story.add(
+        f"{person.name} logs out; then a payment with the tokens of before",
+        f"{payment.status_code}, and {renewal.status_code} at a renewal",
+        as_expected=payment.status_code == renewal.status_code == OVER,
+    )
+
+
+def log_out_everywhere(day: "Day") -> None:
+    """One word on one device, and every service refuses the others too, which they have just answered."""
+    person, other = day.people[1], day.device()
+    for device in (person.client, other):
+        person.log_in(device).raise_for_status()
+    answered = all(other.get(path).is_success for path in ONE_OF_EACH_SERVICE)
+    listed = len(person.client.get("/sessions").json()["items"])
+    person.client.delete("/sessions").raise_for_status()
+    refused, seconds = refused_by_all(other)
+    day.story.add(
+        f"{person.name}, on {listed} devices, logs out everywhere: the other one",
+        f"refused by every service after {seconds:.1f} s" if refused else "not refused by all",
+        as_expected=answered and listed == 2 and refused,
+    )
+    day.story.expect(f"{person.name} logs in anew", person.log_in(), httpx.codes.OK)
+
+
+def refused_by_all(device: Client) -> tuple[bool, float]:
+    """Ask every service until all refuse; return whether they did, and after how many seconds."""
+    started = time.monotonic()
+    while (waited := time.monotonic() - started) < SECONDS_TO_BE_REFUSED:
+        if all(device.get(path).status_code == OVER for path in ONE_OF_EACH_SERVICE):
+            return True, waited
+        time.sleep(0.1)
+    return False, waited
+
+
+def tokens_of(answer: httpx.Response) -> tuple[str, str]:
+    """Return access token and refresh token of an answer."""
+    body = answer.json()
+    return body["access_token"], body["refresh_token"]
+
+
+def key_id(token: str) -> str:
+    """Return the id of the key that has signed *token* (RFC 7515, section 4.1.4)."""
+    header = token.partition(".")[0]
+    return str(json.loads(urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"])
