@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from common.auth.gateway.header_validator import HeaderValidator, TrustMode
     from common.auth.gateway.hmac_ring import HmacRing
     from common.auth.gateway.identity import Identity
+    from common.auth.gateway.lambda_authorizer import LambdaAuthorizer
     from common.auth.gateway.middleware import GatewayAuthMiddleware
     from common.auth.gateway.signer import GatewaySigner
     from common.auth.security.audit_logger import AuditLogger
@@ -48,6 +49,7 @@ _HOMES = {
     "Identity": "gateway.identity",
     "IssuedToken": "security.token_manager",
     "KeyRing": "security.keys",
+    "LambdaAuthorizer": "gateway.lambda_authorizer",
     "LoginResult": "security.authenticator",
     "PasswordManager": "security.password_manager",
     "PasswordPolicy": "security.password_policy",
@@ -79,6 +81,7 @@ __all__ = [
     "Identity",
     "IssuedToken",
     "KeyRing",
+    "LambdaAuthorizer",
     "LoginResult",
     "PasswordManager",
     "PasswordPolicy",

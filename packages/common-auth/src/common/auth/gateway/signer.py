@@ -57,6 +57,11 @@ class GatewaySigner:
         self._clock = clock
         self._random = random
 
+    @property
+    def bound(self) -> bool:
+        """Whether what is signed fits one method and path alone; a MAC always does."""
+        return self._bound or isinstance(self._keys, HmacRing)
+
     def sign(self, identity: Identity, *, audience: str, method: str, raw_path: bytes) -> list[tuple[bytes, bytes]]:
         """Return the headers to set on a request to *audience*, after removing every identity header it came with.
 
