@@ -197,6 +197,16 @@ def test_a_stored_value_of_another_type_is_an_error_never_a_default(field: str, 
     assert "E#1" not in str(caught.value)
 
 
+def test_a_value_of_the_right_type_that_does_not_fit_is_told_as_such() -> None:
+    """And not by the type that was wanted, which it has."""
+    item = EVERYTHING.encode(Everything(id="1"))
+
+    with pytest.raises(InvalidItem, match="number is stored as N; what it holds is no int"):
+        EVERYTHING.decode({**item, "number": {"N": "1.5"}})
+    with pytest.raises(InvalidItem, match="names is stored as L; what it holds does not fit"):
+        EVERYTHING.decode({**item, "names": {"L": [{"N": "1"}]}})
+
+
 def test_a_required_field_that_is_absent_is_an_error() -> None:
     """A field with a default may be absent: it is newer than the item."""
     item = EVERYTHING.encode(Everything(id="1"))

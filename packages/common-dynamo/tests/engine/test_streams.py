@@ -311,6 +311,7 @@ def test_an_image_that_does_not_fit_is_an_invalid_item() -> None:
         {**a_record(), "dynamodb": None},
         a_record(SequenceNumber=5),
         a_record(SequenceNumber="five"),
+        a_record(SequenceNumber="9" * 5000),
         a_record(NewImage=[]),
         a_record(NewImage={"_t": "note"}),
         a_record(NewImage={"_t": {"S": "note"}, "x": {"B": "not base64!"}}),

@@ -152,9 +152,12 @@ class ModelCodec(Generic[M]):
 
     def _misfit(self, attribute: str, item: Item) -> Misfit:
         plan = next(plan for plan in self.plans.values() if plan.attribute == attribute)
-        return Misfit(
-            plan.field, stored_type(item.get(plan.attribute)), f"expected {'/'.join(sorted(plan.codec.tags))}"
-        )
+        stored, kind = stored_type(item.get(attribute)), plan.codec.kind
+        if stored in plan.codec.tags:
+            return Misfit(
+                plan.field, stored, f"what it holds {'does not fit' if kind is object else f'is no {kind.__name__}'}"
+            )
+        return Misfit(plan.field, stored, f"expected {'/'.join(sorted(plan.codec.tags))}")
 
     def _invalid(self, item: Item, error: ValidationError) -> Misfit:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]

@@ -20,6 +20,7 @@ so a consumer sees models of today, whatever wrote the item.
 """
 
 import logging
+import re
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Callable, Iterable, Mapping
@@ -46,6 +47,9 @@ Record: TypeAlias = Mapping[str, Any]
 _KINDS: Final = ("INSERT", "MODIFY", "REMOVE")
 _TTL_IDENTITY: Final = ("Service", "dynamodb.amazonaws.com")
 """Who deletes expired items (Amazon DynamoDB Developer Guide, "DynamoDB Streams and Time to Live")."""
+
+_SEQUENCE: Final = re.compile(r"[0-9]{1,200}")
+"""DynamoDB's have 21 to 40 digits (Streams API Reference, "StreamRecord")."""
 
 _log: Final = logging.getLogger("common.dynamo.streams")
 
@@ -180,7 +184,7 @@ def _parts(record: Record) -> tuple[Kind, Record]:
 
 def _sequence(stream: Record) -> int:
     number = stream.get("SequenceNumber")
-    if not isinstance(number, str) or not (number.isascii() and number.isdigit()):
+    if not isinstance(number, str) or not _SEQUENCE.fullmatch(number):
         raise InvalidInput("This is no record of a DynamoDB stream: its SequenceNumber is no row of digits.")
     return int(number)
 
