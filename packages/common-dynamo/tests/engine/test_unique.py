@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,8 @@ from common.dynamo import DAO, Change, Database, EntityType, Key, Pattern, Uniqu
 from common.dynamo import requests as rq
 from common.dynamo.exceptions import ConditionFailed, NotFound, TransactionCanceled, UniqueViolation
 from common.dynamo.testing import spend
-from common.dynamo.testing.examples import Invoice, State, make_invoice
+from common.dynamo.testing.examples import INVOICE, Invoice, State, make_invoice
+from common.dynamo.testing.simulation import World, explore
 from common.exceptions import ConfigurationError
 
 RAW = Pattern("Test.scan", "Scan")
@@ -241,3 +243,51 @@ def run_all(functions: list[Callable[[], None]]) -> None:
     for thread in threads:
         thread.join()
     assert not failures, failures
+
+
+def test_an_update_that_keeps_a_value_keeps_its_lock_with_it(database: Database, invoices: DAO[Invoice]) -> None:
+    """Between its read and its write somebody moves the value, and its lock: the update does not hold, and begins again."""
+    invoices.create(make_invoice(1, email="a@x"))
+    read = invoices.require(("t1", 1))
+    stays = invoices.plan.update(("t1", 1), move_to("a@x"), old=read, unlocked=True)
+    assert () == stays.locks
+    invoices.update(("t1", 1), move_to("b@x"), unlocked=True)
+
+    with pytest.raises(ConditionFailed):
+        invoices.batch_write([stays])
+
+    invoices.update(("t1", 1), move_to("b@x"), unlocked=True)
+    invoices.create(make_invoice(2, email="a@x"))
+    with pytest.raises(UniqueViolation):
+        invoices.create(make_invoice(3, email="b@x"))
+    assert 2 == len(locks(database))
+
+
+def test_no_schedule_parts_a_value_from_its_lock() -> None:
+    """Three workers move two items between three values, in forty schedules: every value an item has is its own."""
+
+    def scenario(world: World) -> None:
+        database = world.open(entity_types=[INVOICE])
+        invoices = database.dao(INVOICE)
+
+        def move(worker: int) -> None:
+            for step in range(4):
+                with suppress(UniqueViolation):
+                    invoices.update(("t1", 1 + worker % 2), move_to(f"{step % 3}@x"), unlocked=True)
+
+        def check() -> None:
+            for number in (1, 2):
+                with pytest.raises(UniqueViolation):
+                    invoices.create(make_invoice(9, email=invoices.require(("t1", number)).email))
+            assert 2 == len(locks(database))
+
+        for number in (1, 2):
+            world.spawn(invoices.create, make_invoice(number))
+        world.run()
+        for worker in range(3):
+            world.spawn(move, worker)
+        world.run()
+        world.spawn(check)
+        world.run()
+
+    assert 40 == explore(scenario, range(40))

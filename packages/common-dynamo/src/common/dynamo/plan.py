@@ -306,7 +306,8 @@ class Plan(Generic[M]):
             )
         before = vars(old)
         locks = locks_of_change(self.mapped, self.table, before, {**before, **assigned}, now, write_id)
-        return locks, involved_fields(self.mapped) if locks else frozenset()
+        # Also where the value stays: somebody may have moved it, and its lock, since it was read.
+        return locks, involved_fields(self.mapped)
 
     def delete(
         self,
