@@ -141,6 +141,18 @@ def test_an_end_that_stopped_half_way_is_finished_by_the_next_use(house: Any) ->
         house.manager.validate_live(second.access_token)
 
 
+def test_replays_of_a_session_that_ended_long_ago_write_nothing(house: Any, clock: FrozenClock) -> None:
+    """Once its last access token is over, there is nothing left to finish."""
+    pair = house.login()
+    house.manager.revoke_session(pair.session)
+    clock.advance(timedelta(minutes=16))
+    house.revocations.calls.clear()
+
+    with pytest.raises(TokenRevoked):
+        house.refresh(pair)
+    assert 0 == house.revocations.calls["deny"]
+
+
 # Grace (F4)
 
 

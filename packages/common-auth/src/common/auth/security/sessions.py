@@ -248,11 +248,13 @@ class Sessions:
         now = epoch_seconds(self._parts.clock)
         found = standing(family, claims.generation, now=now, grace=self._profile.grace)
         if family is None or found is not Standing.REPEATED:
-            raise self._refusal(found, claims, ctx)
+            raise self._refusal(found, family, claims, ctx)
         self._events.renewed(claims, ctx, generation=family.generation, is_repeat=True)
         return self._pair(family, roles, granted)
 
-    def _refusal(self, found: Standing, claims: RefreshClaims, ctx: RequestContext) -> AuthError:
+    def _refusal(
+        self, found: Standing, family: RefreshFamily | None, claims: RefreshClaims, ctx: RequestContext
+    ) -> AuthError:
         """Do and write what follows from how the token stands, and return the error to raise."""
         if found is Standing.REUSED:
             self._events.reused(claims, ctx)
@@ -263,8 +265,8 @@ class Sessions:
             return TokenExpired(reason=found.value)
         if found is Standing.CURRENT:
             return StoreUnavailable("The store refused a rotation that nothing forbids.", reason="store_contradicts")
-        if found is Standing.ENDED:
-            self._deny(str(claims.session))  # what ended it may have stopped half-way
+        if found is Standing.ENDED and family is not None:
+            self._deny_again(family)
         return self._refused(claims, found.value, ctx)
 
     def _refused(self, claims: RefreshClaims, reason: str, ctx: RequestContext) -> TokenRevoked:
@@ -315,10 +317,19 @@ class Sessions:
         return change.family, change.applied
 
     def _deny(self, session: str) -> None:
+        until = epoch_seconds(self._parts.clock) + self._longest_access()
+        self._parts.revocations.deny(session_name(session), until=until)
+
+    def _deny_again(self, family: RefreshFamily) -> None:
+        """Finish an end that may have stopped half-way, while there may be access tokens from before it."""
+        if epoch_seconds(self._parts.clock) < (family.revoked_at or 0.0) + self._longest_access():
+            self._deny(family.session)
+
+    def _longest_access(self) -> float:
+        """Return for how many seconds from now an access token can be shown."""
         tokens = self._parts.tokens
-        # The last access token may come from a clock that is ahead by the leeway, and is accepted a leeway longer.
-        longest = (tokens.max_ttl + 2 * tokens.leeway).total_seconds()
-        self._parts.revocations.deny(session_name(session), until=epoch_seconds(self._parts.clock) + longest)
+        # The last one may come from a clock that is ahead by the leeway, and is accepted a leeway longer.
+        return (tokens.max_ttl + 2 * tokens.leeway).total_seconds()
 
     # Small things
 
