@@ -1,22 +1,25 @@
 """From a stdlib log record to one line of JSON; the fields are those of the guide ``docs/guides/observability.md``."""
 
 import logging
-import traceback
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from common.observability.logging.processors import Fields, Processor, add_bound_fields, add_trace_ids
+from common.observability.logging.exception_fields import MAX_STACK, add_exception
+from common.observability.logging.json_safe import json_safe
+from common.observability.logging.processors import (
+    Fields,
+    Processor,
+    add_bound_fields,
+    add_event_field,
+    add_trace_ids,
+)
 from common.observability.logging.redaction import Redaction
 from common.observability.logging.render import render
+from common.observability.logging.timestamps import Timestamps
 
-__all__ = ["MAX_STACK", "JsonFormatter"]
-
-MAX_STACK = 8_000
-"""Characters of a stack trace that are kept; its end is, where the error is told."""
+__all__ = ["JsonFormatter"]
 
 _RESERVED = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_OURS = frozenset({"timestamp", "level", "logger", "message", "exception.type", "exception.message"})
 
 
 class JsonFormatter(logging.Formatter):
@@ -43,8 +46,7 @@ class JsonFormatter(logging.Formatter):
         self._processors = tuple(processors)
         self._redaction = redaction or Redaction()
         self._caller = caller
-        # The text of the latest second; one tuple, so that threads never see half of it.
-        self._second = (-1, "")
+        self._timestamps = Timestamps()
 
     def format(self, record: logging.LogRecord) -> str:
         return self.render(record).decode()
@@ -54,21 +56,32 @@ class JsonFormatter(logging.Formatter):
 
         Never raises for what the record holds. *bare* leaves out the service's own processors.
         """
+        return render(self._fields(record, bare=bare), redaction=self._redaction)
+
+    def safe_fields(self, record: logging.LogRecord, *, bare: bool = False) -> dict[str, Any]:
+        """Return the fields of the line as JSON values, cut and redacted: same as :meth:`render`, before its last step."""
+        return json_safe(self._fields(record, bare=bare), self._redaction)
+
+    def identify(self, service: Mapping[str, str]) -> None:
+        """Replace fields of every line, such as ``service.instance.id`` in a forked process."""
+        self._service = {**self._service, **service}
+
+    def _fields(self, record: logging.LogRecord, *, bare: bool) -> Fields:
         fields = self._head(record)
         add_trace_ids(None, "", fields)
         self._add_event(record, fields)
         add_bound_fields(None, "", fields)
         if record.exc_info and record.exc_info[1] is not None:
-            self._add_exception(record.exc_info[1], fields)
+            add_exception(record.exc_info[1], fields, self._redaction)
         if record.stack_info:
             fields["stack"] = record.stack_info[-MAX_STACK:]
         if self._processors and not bare:
             fields = self._processed(record, fields)
-        return render(fields, redaction=self._redaction)
+        return fields
 
     def _head(self, record: logging.LogRecord) -> Fields:
         fields: Fields = {
-            "timestamp": self._timestamp(record.created),
+            "timestamp": self._timestamps.text(record.created),
             "level": record.levelname,
             "logger": record.name,
             "message": _message(record),
@@ -80,33 +93,10 @@ class JsonFormatter(logging.Formatter):
             fields["code.function.name"] = record.funcName
         return fields
 
-    def _timestamp(self, created: float) -> str:
-        second = int(created)
-        known, text = self._second
-        if second != known:
-            text = datetime.fromtimestamp(second, UTC).isoformat()[:-6]
-            self._second = (second, text)
-        return f"{text}.{int((created - second) * 1_000_000):06d}Z"
-
     def _add_event(self, record: logging.LogRecord, fields: Fields) -> None:
         for name, value in vars(record).items():
-            if name in _RESERVED:
-                continue
-            # A field of the event cannot pose as one of the line's own.
-            fields[f"event.{name}" if name in _OURS or name in fields else name] = value
-
-    def _add_exception(self, error: BaseException, fields: Fields) -> None:
-        kind = type(error)
-        fields["exception.type"] = (
-            kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-        )
-        try:
-            fields["exception.message"] = self._redaction.mask(str(error))
-            # Without capture_locals: a stack trace tells where, never with which values.
-            stack = "".join(traceback.format_exception(error))
-            fields["exception.stacktrace"] = self._redaction.mask(stack)[-MAX_STACK:]
-        except Exception as broken:  # noqa: BLE001 - an error whose text cannot be made is still told by its type
-            fields["exception.message"] = f"<unprintable: {type(broken).__name__}>"
+            if name not in _RESERVED:
+                add_event_field(fields, name, value)
 
     def _processed(self, record: logging.LogRecord, fields: Fields) -> Fields:
         for processor in self._processors:

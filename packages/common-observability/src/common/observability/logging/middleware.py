@@ -9,6 +9,7 @@ from typing import Any
 
 from common.observability.asgi import ASGIApp, Message, Receive, Scope, Send, header, route_template
 from common.observability.logging.context import bind
+from common.observability.logging.flight_recorder import debug_ring
 from common.observability.logging.setup import unify_server_loggers, writes_access_line
 
 __all__ = ["LoggingMiddleware"]
@@ -61,7 +62,7 @@ class LoggingMiddleware:
             await self._app(scope, receive, send)
             return
         request_id = self._request_id(scope)
-        with bind(request_id=request_id):
+        with debug_ring(), bind(request_id=request_id):
             await self._serve(scope, receive, send, request_id)
 
     def _request_id(self, scope: Scope) -> str:

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from typing import BinaryIO, TextIO
 
+from common.observability.logging.flight_recorder import RING_BYTES, FlightRecorder
 from common.observability.logging.formatter import JsonFormatter
 from common.observability.logging.handler import LineHandler
 from common.observability.logging.processors import Processor
 from common.observability.logging.redaction import Redaction
+from common.observability.logging.sampling import TraceSampling
 
-__all__ = ["configure_logging", "unify_server_loggers", "writes_access_line"]
+__all__ = ["configure_logging", "take_over_root", "unify_server_loggers", "writes_access_line"]
 
 writes_access_line: ContextVar[bool] = ContextVar("common_log_access_line", default=False)
 """True inside a request whose access line somebody else writes, or which needs none: a probe."""
@@ -30,6 +32,8 @@ def configure_logging(
     processors: Sequence[Processor] = (),
     redaction: Redaction | None = None,
     caller: bool = False,
+    sampled: bool = False,
+    flight_recorder: bool | int = False,
 ) -> LineHandler:
     """Send every stdlib log line of the process to one stream, as JSON; a second call replaces the first.
 
@@ -44,21 +48,39 @@ def configure_logging(
         processors: See :class:`~common.observability.logging.formatter.JsonFormatter`.
         redaction: What is masked; defaults to the built-in names.
         caller: Add file, line and function of the call.
+        sampled: Write INFO and below of sampled traces only, see
+            :class:`~common.observability.logging.sampling.TraceSampling`.
+        flight_recorder: Keep what is not written, DEBUG included, for each request, and write it before an ERROR;
+            a number is the bytes per request, 20,480 by default. Every logger then works at level DEBUG, see
+            :class:`~common.observability.logging.flight_recorder.FlightRecorder`.
 
     Returns:
         The handler, already in place.
     """
     formatter = JsonFormatter(service=service, processors=processors, redaction=redaction, caller=caller)
     handler = LineHandler(formatter, stream)
+    if sampled:
+        handler.addFilter(TraceSampling())
+    root = take_over_root(level, levels)
+    if flight_recorder:
+        handler.setLevel(level)
+        root.setLevel(logging.DEBUG)
+        # First, so that what led to an error comes before it.
+        root.addHandler(FlightRecorder(handler, capacity=RING_BYTES if flight_recorder is True else flight_recorder))
+    root.addHandler(handler)
+    unify_server_loggers()
+    return handler
+
+
+def take_over_root(level: int | str, levels: Mapping[str, int | str] | None) -> logging.Logger:
+    """Take the handlers that write to the terminal off the root logger, set levels, and return it."""
     root = logging.getLogger()
     for old in [old for old in root.handlers if _writes_to_the_terminal(old)]:
         root.removeHandler(old)
-    root.addHandler(handler)
     root.setLevel(level)
     for name, own in (levels or {}).items():
         logging.getLogger(name).setLevel(own)
-    unify_server_loggers()
-    return handler
+    return root
 
 
 def unify_server_loggers() -> None:
@@ -80,7 +102,7 @@ def unify_server_loggers() -> None:
 
 
 def _writes_to_the_terminal(handler: logging.Handler) -> bool:
-    if isinstance(handler, LineHandler) or type(handler).__name__ == "LambdaLoggerHandler":
+    if isinstance(handler, LineHandler | FlightRecorder) or type(handler).__name__ == "LambdaLoggerHandler":
         return True
     terminal = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
     return type(handler) is logging.StreamHandler and handler.stream in terminal
