@@ -7,8 +7,9 @@ from typing import Annotated
 import pytest
 from pydantic import BaseModel
 
-from common.dynamo import DAO, Change, Database, EntityType, Key
-from common.dynamo.exceptions import ConditionFailed, NotFound
+from common.dynamo import DAO, Change, Database, EntityType, Key, Pattern
+from common.dynamo.exceptions import ConditionFailed, InvalidItem, NotFound
+from common.dynamo.requests import PutItem
 from common.dynamo.testing.engines import Engine
 from common.dynamo.testing.examples import BY_STATE, INVOICE, Invoice, State, make_invoice
 from common.exceptions import InvalidInput
@@ -134,3 +135,20 @@ def test_an_update_can_prolong_and_shorten_a_life(expiring: DAO[Invoice], clock:
     forever = expiring.update(later, lambda change, it: change.set(it.expires_at, None))
     clock.now = START + timedelta(days=9)
     assert expiring.get(("t1", 1)) == forever
+
+
+@pytest.mark.parametrize("stored", [{"N": "1900000000.5"}, {"N": "1E+40"}, {"S": "2030-01-01"}])
+def test_an_expiry_of_another_program_that_is_no_whole_second_is_an_invalid_item(
+    db: Database, stored: dict[str, str]
+) -> None:
+    """On every read, as every other value that does not fit; one that is over hides the item all the same."""
+    invoices = db.dao(INVOICE)
+    item = {**INVOICE.encode(make_invoice(1)), "_x": stored}
+    put = Pattern("Test.put", "PutItem")
+    db.execute(PutItem(table=invoices.plan.table, item=item), put)
+    for read in (lambda: invoices.get(("t1", 1)), lambda: invoices.query(tenant="t1").all()):
+        with pytest.raises(InvalidItem, match="expires_at"):
+            read()
+
+    db.execute(PutItem(table=invoices.plan.table, item={**item, "_x": {"N": "1.5"}}), put)
+    assert invoices.get(("t1", 1)) is None

@@ -8,11 +8,13 @@ from typing import Any
 
 from common.dynamo import requests as rq
 from common.dynamo.exceptions import InvalidItem
-from common.dynamo.layout import PARTITION, SCHEMA, SCHEMA_PATH, SORT
+from common.dynamo.layout import PARTITION, SCHEMA, SCHEMA_PATH, SORT, TYPE
 from common.dynamo.mapping import Mapped
+from common.dynamo.plan import Plan
 from common.dynamo.requests import Item
+from common.dynamo.writes import has_expired
 
-__all__ = ["lets_older_through", "passes"]
+__all__ = ["is_wanted", "lets_older_through"]
 
 
 def lets_older_through(mapped: Mapped[Any], condition: rq.Condition | None) -> rq.Condition | None:
@@ -24,13 +26,13 @@ def lets_older_through(mapped: Mapped[Any], condition: rq.Condition | None) -> r
     return rq.Or((rq.And((rq.Compare(">=", SCHEMA_PATH, own), condition)), *older))
 
 
-def passes(mapped: Mapped[Any], condition: rq.Condition | None, item: Item) -> bool:
+def _passes(mapped: Mapped[Any], condition: rq.Condition, item: Item) -> bool:
     """Tell whether *item*, which the engine has let through, passes *condition*.
 
     Raises:
         InvalidItem: It is of an older schema, and its upcast steps fail.
     """
-    if condition is None or item.get(SCHEMA) == mapped.stamps[SCHEMA] or not mapped.is_outdated(item):
+    if item.get(SCHEMA) == mapped.stamps[SCHEMA] or not mapped.is_outdated(item):
         return True
     # Conditions are evaluated by the embedded engine, which a service on a network loads for older items alone.
     from common.dynamo.wire.embedded.conditions import holds
@@ -47,3 +49,17 @@ def passes(mapped: Mapped[Any], condition: rq.Condition | None, item: Item) -> b
             key={name: item[name] for name in (PARTITION, SORT) if name in item},
         ) from None
     return holds(condition, form)
+
+
+def is_wanted(plan: Plan[Any], item: Item, condition: rq.Condition | None, *, shows_expired: bool) -> bool:
+    """Tell whether a read by *condition* gives *item*: one of the plan's type that passes and has not expired.
+
+    Raises:
+        InvalidItem: It is of an older schema, and its upcast steps failed.
+    """
+    mapped = plan.mapped
+    if item.get(TYPE) != mapped.stamps[TYPE]:
+        return False
+    if not shows_expired and has_expired(mapped, item, plan.clock()):
+        return False
+    return condition is None or _passes(mapped, condition, item)

@@ -13,14 +13,13 @@ from common.dynamo.changes import Recorder
 from common.dynamo.condition_paths import attribute_names
 from common.dynamo.execution import Deadline, Executor, Pattern
 from common.dynamo.expressions import all_of, record_condition
-from common.dynamo.form_filters import lets_older_through, passes
+from common.dynamo.form_filters import is_wanted, lets_older_through
 from common.dynamo.key_ranges import KeyRange
-from common.dynamo.layout import PARTITION, SORT, TYPE
+from common.dynamo.layout import PARTITION, SORT
 from common.dynamo.paging import Cursors, Page
 from common.dynamo.plan import Plan, Where
 from common.dynamo.range_reader import RangeReader
 from common.dynamo.requests import Item, ItemKey, ScalarType
-from common.dynamo.writes import has_expired
 from common.exceptions import ConfigurationError, InvalidInput
 
 __all__ = ["EntityQuery", "build_query"]
@@ -174,12 +173,7 @@ class EntityQuery(Generic[M]):
 
     def wants(self, item: Item) -> bool:
         """Tell whether *item* is of this type and, unless asked for, has not expired."""
-        mapped = self.plan.mapped
-        if item.get(TYPE) != mapped.stamps[TYPE]:
-            return False
-        if not self.shows_expired and has_expired(mapped, item, self.plan.clock()):
-            return False
-        return self.filter is None or passes(mapped, self.filter, item)
+        return is_wanted(self.plan, item, self.filter, shows_expired=self.shows_expired)
 
 
 def build_query(

@@ -32,14 +32,13 @@ from common.dynamo.changes import Recorder
 from common.dynamo.cost import NOTHING, Cost
 from common.dynamo.execution import Deadline, Executor, Operation, Pattern
 from common.dynamo.expressions import all_of, record_condition
-from common.dynamo.form_filters import lets_older_through, passes
+from common.dynamo.form_filters import is_wanted, lets_older_through
 from common.dynamo.layout import EXPIRY_PATH, TYPE, TYPE_PATH
 from common.dynamo.pacing import UnitPace
 from common.dynamo.paging import Cursors, Page, Position
 from common.dynamo.plan import Plan, Where
 from common.dynamo.requests import Item
 from common.dynamo.segments import START, SegmentPosition, check_segments, run_together, shares
-from common.dynamo.writes import has_expired
 from common.exceptions import ConfigurationError
 
 __all__ = ["EntityScan", "Stretch", "build_scan", "check_name"]
@@ -232,12 +231,7 @@ class EntityScan(Generic[M]):
 
     def _is_wanted(self, item: Item) -> bool:
         """Tell what the engine's filter tells, by the clock of the moment."""
-        mapped = self.plan.mapped
-        if item.get(TYPE) != mapped.stamps[TYPE]:
-            return False
-        if not self.shows_expired and has_expired(mapped, item, self.plan.clock()):
-            return False
-        return self.filter is None or passes(mapped, self.filter, item)
+        return is_wanted(self.plan, item, self.filter, shows_expired=self.shows_expired)
 
     def _gather(
         self, size: int | None, positions: tuple[SegmentPosition, ...], deadline: "float | Deadline | None"

@@ -6,6 +6,7 @@ rule and write id. It also knows what a refusal of it means, so that a failed co
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel
@@ -176,8 +177,11 @@ class Write(Generic[M]):
 
 
 def has_expired(mapped: Mapped[Any], item: Item, now: float) -> bool:
-    """Tell whether *item* had expired at *now*, epoch seconds; a type without TTL never expires."""
+    """Tell whether *item* had expired at *now*, epoch seconds; a type without TTL never expires.
+
+    What another program has stored there as something else than a number has no effect here: the codec refuses it.
+    """
     if mapped.entity.ttl is None:
         return False
     expiry = item.get(EXPIRY)
-    return expiry is not None and int(expiry.get("N", "0")) <= now
+    return expiry is not None and "N" in expiry and Decimal(expiry["N"]) <= int(now)
