@@ -8,6 +8,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from exchange.trails import Trail
+
 BLOCKED = {"gateway": "acme-plugin"}
 """At the edge, where every token comes by, no stranger's plugin is loaded."""
 CALLERS = ("gateway", "orders")
@@ -23,7 +25,10 @@ def key_pair() -> tuple[str, str]:
 
 
 def service_environments(folder: Path, endpoint: str | None) -> Mapping[str, Mapping[str, str]]:
-    """Return the variables of each service of one run, by the service's name."""
+    """Return the variables of each service of one run, by the service's name.
+
+    The public keys by which trails are verified are left in the folder of the witness; nobody else has the private ones.
+    """
     pairs = {name: key_pair() for name in CALLERS}
     api_keys = {"EXCHANGE_API_KEY_KEY": secrets.token_hex(32)}
     shared = {
@@ -54,10 +59,22 @@ def service_environments(folder: Path, endpoint: str | None) -> Mapping[str, Map
             **variables,
             "COMMON_SERVICE_NAME": name,
             "COMMON_PLUGINS_BLOCK": BLOCKED.get(name, ""),
-            "COMMON_AUTH_AUDIT_FILE": str(folder / f"{name}.audit.jsonl"),
+            **anchored_trail(Trail.of(folder, name)),
             "ACME_AUDIT_FILE": str(folder / f"{name}.acme.jsonl"),
         }
         for name, variables in own.items()
+    }
+
+
+def anchored_trail(trail: Trail) -> Mapping[str, str]:
+    """Return the variables by which a service writes its trail and states how far it has come; pin the key for that."""
+    private, public = key_pair()
+    trail.key.parent.mkdir(exist_ok=True)
+    trail.key.write_text(public, encoding="ascii")
+    return {
+        "COMMON_AUTH_AUDIT_FILE": str(trail.records),
+        "EXCHANGE_ANCHORS": str(trail.anchors),
+        "EXCHANGE_ANCHOR_PRIVATE_KEY": private,
     }
 
 

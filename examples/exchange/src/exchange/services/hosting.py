@@ -1,14 +1,20 @@
 """Running one service: plugins, telemetry, health, audit and the server around the application."""
 
 import logging
+import signal
 import socket
 from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 
 from common.auth.health import AuditCheck
+from common.auth.security.audit_anchorer import Anchoring
 from common.auth.security.audit_logger import AuditLogger
 from common.auth.security.audit_settings import owners_of_sinks
+from common.auth.security.audit_sinks import AnchorFile
+from common.auth.security.keys import SigningKey
 from common.core import App, Plugins, Settings
 from common.observability import configure
 from common.observability.asgi import ASGIApp
@@ -16,13 +22,16 @@ from common.observability.health import HealthApp, HealthRunner, Level, ServiceD
 from common.observability.logging import LoggingMiddleware
 from common.observability.monitoring.asgi import ServerSpanMiddleware
 from exchange.services.chassis import Chassis
-from exchange.services.trust import GATEWAY, secret_octets
+from exchange.services.trust import ALGORITHM, GATEWAY, secret_octets
 
 STOP_SECONDS = 5.0
+ANCHOR_SECONDS = 5
+"""At least so often it is stated how far the trail has come; a minute would do for days that are longer."""
 
 
 def host(build: Callable[[Chassis], ASGIApp], bound: socket.socket) -> None:
     """Serve what *build* makes, on *bound*, until SIGTERM or SIGINT; then flush and close everything."""
+    signal.signal(signal.SIGTERM, end_in_order)  # before configure(), which would else end the process by the signal
     settings = Settings.from_environment()
     plugins = Plugins()
     plugins.load(settings)
@@ -30,12 +39,7 @@ def host(build: Callable[[Chassis], ASGIApp], bound: socket.socket) -> None:
         service_name=settings.service_name, service_version=settings.service_version, plugins=plugins, dev=False
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)  # its INFO lines repeat our spans, with ids in their paths
-    audit = AuditLogger(
-        plugins.audit_sinks(),
-        service=settings.service_name,
-        key=secret_octets(settings, "AUDIT_KEY"),
-        owners=owners_of_sinks(plugins),
-    )
+    audit = audit_logger(settings, plugins)
     runner = HealthRunner(
         plugins.health_checks(),
         service=ServiceDescription(settings.service_name, version=settings.service_version),
@@ -52,6 +56,30 @@ def host(build: Callable[[Chassis], ASGIApp], bound: socket.socket) -> None:
             serve(HealthApp(runner, application), bound, behind_proxy=settings.service_name != GATEWAY)
     finally:
         telemetry.shutdown(STOP_SECONDS)
+
+
+def end_in_order(number: int, frame: FrameType | None) -> NoReturn:
+    """Leave by the way that a return would take, so that plugins are stopped and the trail is closed.
+
+    uvicorn raises the signal that ended it once more when it is done; by its default action that would be all.
+    """
+    raise SystemExit(0)
+
+
+def audit_logger(settings: Settings, plugins: Plugins) -> AuditLogger:
+    """Return the service's trail, whose head is stated, signed, where this process cannot rewrite it in earnest."""
+    section = settings.section("EXCHANGE_")
+    return AuditLogger(
+        plugins.audit_sinks(),
+        service=settings.service_name,
+        key=secret_octets(settings, "AUDIT_KEY"),
+        anchoring=Anchoring(
+            sink=AnchorFile(section.text("ANCHORS")),
+            keys=SigningKey.from_pem(section.secret("ANCHOR_PRIVATE_KEY").reveal(), alg=ALGORITHM),
+            seconds=ANCHOR_SECONDS,
+        ),
+        owners=owners_of_sinks(plugins),
+    )
 
 
 def serve(app: ASGIApp, bound: socket.socket, *, behind_proxy: bool) -> None:
