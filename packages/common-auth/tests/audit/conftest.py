@@ -1,16 +1,22 @@
 """Sinks that fail in the ways of strangers, and loggers that are closed in the end."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from common.auth.security.audit_anchorer import Anchoring
 from common.auth.security.audit_lane import SinkPolicy
 from common.auth.security.audit_logger import AuditLogger
-from common.auth.security.audit_sinks import MemorySink
-from common.core.audit import AuditRecord, AuditType, Severity
+from common.auth.security.audit_sinks import AnchorFile, JsonLinesSink, MemorySink
+from common.auth.security.audit_verification import ChainReport, PublicKeys, verify_chain
+from common.auth.security.keys import SigningKey
+from common.core.audit import AuditOutcome, AuditRecord, AuditType, Severity
 
 SECONDS = 10.0
 
@@ -115,3 +121,60 @@ def until() -> Callable[[Callable[[], object]], None]:
             time.sleep(0.002)
 
     return wait
+
+
+@dataclass(frozen=True)
+class Trail:
+    """What a logger has written: the lines of the trail and of its anchors, and the key that signed them."""
+
+    records: list[bytes]
+    anchors: list[bytes]
+    key: SigningKey
+
+    @property
+    def keys(self) -> PublicKeys:
+        """The pinned key."""
+        return PublicKeys([self.key.verification])
+
+    def verified(self, **changes: Any) -> ChainReport:
+        """Verify the trail; *changes* replace its parts and add options."""
+        parts: dict[str, Any] = {"records": self.records, "anchors": self.anchors, "keys": self.keys, **changes}
+        return verify_chain(parts.pop("records"), parts.pop("anchors"), parts.pop("keys"), **parts)
+
+
+KEY = SigningKey.generate("EdDSA", kid="audit-2026")
+
+
+def lines_of(path: Path) -> list[bytes]:
+    """Return the lines of a file with their ends; none where it is not there."""
+    return path.read_bytes().splitlines(keepends=True) if path.exists() else []
+
+
+def told(anchor_file: Path) -> int:
+    """Return the place that the newest anchor speaks of."""
+    return int(json.loads(lines_of(anchor_file)[-1])["seq"])
+
+
+@pytest.fixture
+def written_trail(tmp_path: Path, until: Callable[..., None]) -> Callable[..., Trail]:
+    """Return a function that lets a logger write *events* into files: each call a stream, one behind the other.
+
+    The last event is the end of the stream. A paced logger waits for each anchor before it goes on.
+    """
+    file, anchor_file = tmp_path / "audit.jsonl", tmp_path / "audit.anchors"
+
+    def write(events: int, *, every: int = 1000, key: SigningKey = KEY, paced: bool = False, **options: Any) -> Trail:
+        anchoring = Anchoring(
+            sink=AnchorFile(anchor_file), keys=key, records=every, mac_key=options.pop("mac_key", None)
+        )
+        audit = AuditLogger(
+            [JsonLinesSink(file)], service="orders", types=TYPES, **{"policy": QUICK, "anchoring": anchoring, **options}
+        )
+        for number in range(1, events):
+            audit.emit("order_placed", outcome=AuditOutcome.SUCCESS, actor=f"u-{number}", number=number)
+            if paced and number % every == 0:
+                until(lambda number=number: lines_of(anchor_file)[-1:] and told(anchor_file) >= number)  # type: ignore[misc]
+        assert audit.close(30).complete
+        return Trail(lines_of(file), lines_of(anchor_file), key)
+
+    return write

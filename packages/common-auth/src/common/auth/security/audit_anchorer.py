@@ -1,4 +1,4 @@
-"""Says, signed and in time, how far each chain has come: every so many records, and every minute also when nothing happens.
+"""Says, signed and in time, how far each chain has come: at once, then every so many records, and every minute in any case.
 
 The anchorer has a thread of its own. Sinks' threads leave heads with it and never wait; what an anchor speaks of has been
 flushed, so that no crash makes a true anchor look like a loss.
@@ -121,7 +121,7 @@ class Anchorer:
         with self._changed:
             course = self._courses.get(sink)
             if course is None:
-                course = self._courses[sink] = _Course(anchored_at=self._clock.monotonic())
+                course = self._courses[sink] = _Course(anchored_at=self._clock.monotonic() - self._anchoring.seconds)
             course.latest = latest
             course.due.extend(passed)
             if passed:

@@ -49,7 +49,7 @@ def link(before: bytes, stream: str, seq: int, line: bytes) -> bytes:
     """Return the 32 bytes that chain *line* to the line whose hash is *before*.
 
     >>> link(NOTHING, "orders-ab", 1, b"{}").hex()[:16]
-    '2b5bd69e0a06fd88'
+    '86f62fcaddf2735d'
     """
     octets = hashlib.sha256(len(line).to_bytes(4, "big") + before + stream.encode("ascii") + seq.to_bytes(8, "big"))
     octets.update(line)
