@@ -1,10 +1,11 @@
-"""The commands ``common auth doctor`` and ``common auth calibrate``."""
+"""The commands ``common auth …``."""
 
 import sys
 from argparse import ArgumentParser, Namespace
 from typing import TypeGuard
 
 from common.auth.doctor import Finding, Inspectable, doctor
+from common.auth.gateway.probe_command import PROBE
 from common.auth.security.password_manager import PasswordManager
 from common.core.commands import CliCommand
 from common.core.lifecycle import App
@@ -54,4 +55,5 @@ COMMANDS = (
         _calibration_arguments,
         needs_all_plugins=False,
     ),
+    PROBE,
 )
