@@ -14,6 +14,7 @@ from common.auth.exceptions import (
 )
 from common.auth.gateway.header_validator import HeaderValidator
 from common.auth.gateway.identity import REQUEST_ID_FORM, Identity
+from common.auth.gateway.peers import Peer, PeerRule
 from common.auth.gateway.plain_headers import headers_of
 from common.auth.gateway.raw_headers import REQUEST_ID, RawHeaders, without_identity
 from common.auth.security.audit_logger import AuditEmitter
@@ -38,6 +39,8 @@ class Arrival:
     headers: RawHeaders
     client: str | None
     """The address of the peer."""
+    certificate: str | None = None
+    """The peer's certificate in PEM, verified by the server; see :class:`~common.auth.gateway.peers.Peer`."""
 
 
 class Admission:
@@ -47,6 +50,7 @@ class Admission:
         validator: Decides.
         audit: Writes the trail; ``None`` writes none.
         new_request_id: Makes the id of a request that came without a usable one.
+        peers: Who may connect at all; checked first, and never instead of the validator.
     """
 
     def __init__(
@@ -55,8 +59,10 @@ class Admission:
         *,
         audit: AuditEmitter | None,
         new_request_id: Callable[[], str] | None = None,
+        peers: PeerRule | None = None,
     ) -> None:
         self._validator = validator
+        self._peers = peers
         self._audit = audit
         self._new_request_id = new_request_id or Uuid7Generator()
 
@@ -81,6 +87,8 @@ class Admission:
             GatewayTrustError: The request cannot be believed; this has been logged and audited.
         """
         try:
+            if self._peers is not None:
+                self._peers.require(Peer(arrival.client, arrival.certificate))
             if anonymous and self._validator.is_unclaimed(arrival.headers):
                 return None
             return self._validator.validate(arrival.method, arrival.target, arrival.headers)

@@ -14,6 +14,7 @@ from common.auth.gateway.asgi import problem_messages
 from common.auth.gateway.header_validator import HeaderValidator, TrustMode
 from common.auth.gateway.identity import Identity
 from common.auth.gateway.middleware import REQUEST_ID_MEMBER, arrival_of, identity_of, proven, request_id_of
+from common.auth.gateway.peers import PeerRule
 from common.auth.gateway.raw_headers import ASSERTION, SIGNATURE, USER_ID
 from common.auth.security.audit_logger import AuditEmitter
 from common.core.utils import Uuid7Generator
@@ -38,7 +39,17 @@ _POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1
 class CurrentIdentity(SecurityBase):
     """A dependency that returns who is asking; in OpenAPI, a security scheme. Made by :func:`current_identity`."""
 
-    def __init__(self, validator: HeaderValidator | None, audit: AuditEmitter | None, scheme_name: str) -> None:
+    def __init__(
+        self,
+        validator: HeaderValidator | None,
+        audit: AuditEmitter | None,
+        scheme_name: str,
+        peers: PeerRule | None = None,
+    ) -> None:
+        if peers is not None and validator is None:
+            raise ConfigurationError(
+                "Peers are checked where requests are proven: give them to the middleware.", reason="bad_peers"
+            )
         header = ASSERTION if validator is None else _SHOWN[validator.mode]
         self.scheme_name = scheme_name
         self.model = APIKey(
@@ -46,7 +57,7 @@ class CurrentIdentity(SecurityBase):
             name=header.decode("ascii").title(),
             description="Set by the gateway; what a client sends under this name is removed.",
         )
-        self._admission = None if validator is None else Admission(validator, audit=audit)
+        self._admission = None if validator is None else Admission(validator, audit=audit, peers=peers)
 
     async def __call__(self, connection: HTTPConnection, response: Response) -> Identity:
         """Return the identity, proven by the middleware or, without one, here and now; the answer gets the request id.
@@ -70,6 +81,7 @@ def current_identity(
     *,
     audit: AuditEmitter | None = None,
     scheme_name: str = "gateway",
+    peers: PeerRule | None = None,
 ) -> CurrentIdentity:
     """Return a dependency that gives an endpoint its :class:`~common.auth.gateway.identity.Identity`.
 
@@ -78,8 +90,9 @@ def current_identity(
             request that did not pass it.
         audit: Writes refusals to the trail; the middleware has its own.
         scheme_name: Name of the security scheme in OpenAPI.
+        peers: Who may connect, in addition to what *validator* demands; the middleware has its own.
     """
-    return CurrentIdentity(validator, audit, scheme_name)
+    return CurrentIdentity(validator, audit, scheme_name, peers)
 
 
 def require_role(*roles: str, identity: CurrentIdentity | None = None) -> Callable[..., Awaitable[Identity]]:

@@ -19,6 +19,7 @@ from common.auth.gateway.asgi import (
 )
 from common.auth.gateway.header_validator import HeaderValidator
 from common.auth.gateway.identity import Identity
+from common.auth.gateway.peers import PeerRule, peer_of
 from common.auth.gateway.raw_headers import RawHeaders
 from common.auth.security.audit_logger import AuditEmitter
 
@@ -81,6 +82,8 @@ class GatewayAuthMiddleware:
         anonymous: Endpoints where a request that claims no identity passes, such as ``("POST", "/users")``; one that
             claims one must prove it.
         new_request_id: Makes the id of a request that came without a usable one; by default a UUIDv7.
+        peers: Who may connect, by network or certificate; in addition to *validator*. Exempt endpoints are open to
+            others too, such as the probes of an orchestrator.
 
     Raises:
         ConfigurationError: A path does not start with a slash or holds more than plain characters, or an endpoint is both
@@ -99,10 +102,11 @@ class GatewayAuthMiddleware:
         exempt: Collection[Endpoint] = (),
         anonymous: Collection[Endpoint] = (),
         new_request_id: Callable[[], str] | None = None,
+        peers: PeerRule | None = None,
     ) -> None:
         self._app = app
         self._audit = audit
-        self._admission = Admission(validator, audit=audit, new_request_id=new_request_id)
+        self._admission = Admission(validator, audit=audit, new_request_id=new_request_id, peers=peers)
         self._exempt = _endpoints(exempt)
         self._anonymous = _endpoints(anonymous)
         if self._exempt & self._anonymous:
@@ -177,13 +181,14 @@ class GatewayAuthMiddleware:
 
 def arrival_of(scope: Scope) -> Arrival:
     """Return the request that *scope* describes."""
-    client = scope.get("client")
+    peer = peer_of(scope)
     return Arrival(
         method=scope.get("method", "GET"),
         raw_path=raw_path_of(scope),
         target=raw_target(scope),
         headers=tuple(scope["headers"]),
-        client=str(client[0]) if client else None,
+        client=peer.address,
+        certificate=peer.certificate,
     )
 
 
