@@ -22,9 +22,11 @@ from common.auth.security.claim_sources import NamedClaims
 from common.auth.security.context import RequestContext
 from common.auth.security.keys import KeyRing, SigningKey
 from common.auth.security.memory_stores import MemoryRefreshFamilyStore, MemoryRevocationStore
+from common.auth.security.sessions import Standing, standing
 from common.auth.security.stores import RefreshFamily
 from common.auth.security.token_manager import TokenManager
 from common.auth.testing import AUDIENCE, ISSUER, MOMENT
+from common.auth.testing.store_laws import make_family
 from common.core.utils.clock import FrozenClock
 from common.exceptions import to_problem
 
@@ -223,6 +225,47 @@ def test_a_malformed_login_is_refused(house: Any, malformed: dict[str, Any]) -> 
     with pytest.raises(InvalidClaim):
         house.manager.start_session(arguments.pop("subject"), ctx, **arguments)
     assert ({}, {}) == (house.families.calls, house.revocations.calls)
+
+
+@pytest.mark.parametrize(
+    ("changes", "generation", "after", "expected"),
+    [
+        ({}, 3, 0, Standing.CURRENT),
+        ({}, 4, 0, Standing.AHEAD),
+        ({}, 2, 10, Standing.REPEATED),
+        ({}, 2, -5, Standing.REPEATED),
+        ({}, 2, 10.5, Standing.REUSED),
+        ({}, 1, 0, Standing.REUSED),
+        ({"revoked_at": 1.0}, 2, 0, Standing.ENDED),
+        ({"revoked_at": 1.0}, 3, 10**9, Standing.ENDED),
+        ({"idle_expires_at": 60}, 3, 59.5, Standing.CURRENT),
+        ({"idle_expires_at": 60}, 3, 60, Standing.IDLE_END),
+        ({"idle_expires_at": 60}, 1, 60, Standing.IDLE_END),
+        ({"idle_expires_at": 60, "expires_at": 60}, 3, 60, Standing.ABSOLUTE_END),
+        ({"idle_expires_at": 60, "expires_at": 60}, 2, 61, Standing.ABSOLUTE_END),
+    ],
+    ids=str,
+)
+def test_how_a_token_stands_to_its_session(
+    changes: dict[str, Any], generation: int, after: float, expected: Standing
+) -> None:
+    """By generation and time alone; a clock that is behind the one that rotated sees the rotation as of now."""
+    usual = {"expires_at": 10**6, "idle_expires_at": 10**5}
+    family = make_family(generation=3, rotated_at=0.0, **{**usual, **changes})
+
+    assert expected is standing(family, generation, now=after, grace=timedelta(seconds=10))
+    assert Standing.UNKNOWN is standing(None, generation, now=after, grace=timedelta(seconds=10))
+
+
+def test_a_session_id_that_is_taken_is_never_shared(build_house: Callable[..., Any]) -> None:
+    """Where the source of chance is broken, the second login gets nothing, least of all the first one's session."""
+    house = build_house(entropy=lambda count: b"\7" * count)
+    pair = house.login()
+    before = house.family(pair)
+
+    with pytest.raises(StoreUnavailable):
+        house.login("u-2")
+    assert _untouched(house, pair, before)
 
 
 def test_a_store_that_contradicts_itself_is_no_reason_to_end_a_session(house: Any) -> None:
