@@ -1,5 +1,6 @@
 """The engine that the run asks for (``COMMON_TEST_ENGINE``), and every store on it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,16 +21,24 @@ from common.dynamo.dao import UserDAO
 from common.dynamo.dao.ledger_types import LEDGER_ENTITY_TYPES
 
 # Imported, not named in `pytest_plugins`: that is for the conftest of the root alone.
-from common.dynamo.testing.fixtures import database, engine, faults, faulty_database, table_name
+from common.dynamo.testing import Engine
+from common.dynamo.testing.fixtures import engine, faults, faulty_database, table_name
 from common.entities import UserCreate
 
-__all__ = ["database", "engine", "faults", "faulty_database", "table_name"]
+__all__ = ["engine", "faults", "faulty_database", "table_name"]
 
 
 @pytest.fixture
 def entity_types() -> tuple[Any, ...]:
     """The types of authentication and those of the ledger, in one table."""
     return (*LEDGER_ENTITY_TYPES, *AUTH_ENTITY_TYPES)
+
+
+@pytest.fixture
+def database(engine: Engine, table_name: str, entity_types: tuple[Any, ...]) -> Iterator[Database]:
+    """A database on a fresh table, with a key for the cursors of pages."""
+    with engine.open(table=table_name, entity_types=entity_types, cursor_keys=["a key for these tests"]) as opened:
+        yield opened
 
 
 class GivenHash:
@@ -85,3 +94,9 @@ def faulty_stores(faulty_database: Database) -> Stores:
 def impatient_stores(faulty_database: Database) -> Stores:
     """The same, for tests in which no call gets through: they do not wait long for one."""
     return Stores(faulty_database, deadline=0.05)
+
+
+@pytest.fixture
+def patient_stores(faulty_database: Database) -> Stores:
+    """The same, for tests in which some calls get through and others do not."""
+    return Stores(faulty_database, deadline=0.5)

@@ -24,6 +24,7 @@ from common.core.utils.clock import FrozenClock
 from common.dynamo import Database
 from common.dynamo.exceptions import InvalidCursor
 from common.dynamo.testing import Fault, FaultPlan
+from common.exceptions import ConfigurationError as FamilyConfigurationError
 from common.exceptions import InvalidInput
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -225,6 +226,21 @@ def test_pages_follow_one_another(desk: Desk) -> None:
     for query in ({"subject": "u-bob"}, {"subject": "u-ada", "type": "order_placed"}, {}):
         with pytest.raises(InvalidCursor):
             desk.audit.query(**query, cursor=first.next)
+
+
+def test_pages_need_a_key_for_their_cursors(faulty_database: Database) -> None:
+    """A service that reads a page now and then does without; one that goes on is told what to give."""
+    table = AuditTable(faulty_database)
+    for seq in (1, 2):
+        table.write(record(seq))
+    page = table.read_page(AuditQuery(), size=1)
+
+    assert [2] == [each.event.seq for each in page.records]
+    if faulty_database.wire.endpoint is None:
+        assert page.next is not None  # the embedded engine makes up a key
+    else:
+        with pytest.raises(FamilyConfigurationError, match="cursor_keys"):
+            _ = page.next
 
 
 def test_reading_is_audited(desk: Desk) -> None:

@@ -120,7 +120,7 @@ class AuditTable:
         found = self._query(query)
         with outages():
             page = found.page(size, after=cursor, deadline=self._deadline)
-            return AuditPage(tuple(map(_record, page.items)), page.next)
+            return AuditPage(tuple(map(_record, page.items)), lambda: page.next)
 
     def _query(self, query: AuditQuery) -> EntityQuery[AuditItem]:
         lines = self._attached().db.dao(AUDIT_LINE)

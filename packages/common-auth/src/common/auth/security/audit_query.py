@@ -1,7 +1,7 @@
 """Reading a trail back: what is asked, a page of what was found, and the protocol of sinks that can be read."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
@@ -51,8 +51,17 @@ class AuditPage:
     """Some records, newest first."""
 
     records: tuple[AuditRecord, ...] = field(repr=False)
-    next: str | None = field(default=None, repr=False)
-    """The cursor of the records after these; ``None`` at the end."""
+    cut: Callable[[], str | None] = field(default=lambda: None, repr=False)
+    """Makes :attr:`next`; not before somebody asks, since it takes a key that a service may do without."""
+
+    @property
+    def next(self) -> str | None:
+        """The cursor of the records after these; ``None`` at the end.
+
+        Raises:
+            ConfigurationError: The sink has no key to sign cursors with.
+        """
+        return self.cut()
 
 
 @runtime_checkable
