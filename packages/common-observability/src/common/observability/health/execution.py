@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import inspect
+import logging
 import re
 import threading
 import time
@@ -14,11 +15,16 @@ from typing import Any
 
 from common.core.health import CheckAnswer, CheckContext, CheckSpec, HealthCheck, Outcome, Status
 from common.observability.health.aggregation import Finding
+from common.observability.health.blocking import StepWatch
 from common.observability.health.pool import DaemonPool
 
 __all__ = ["CheckRun", "Clocks", "Executors", "Flight", "outcome_of"]
 
+_log = logging.getLogger("common.observability.health")
+
 TIMED_OUT = Outcome(Status.FAIL, "timeout")
+STALE = Outcome(Status.FAIL, "stale")
+PENDING = Outcome(Status.FAIL, "pending")
 CANCELLED = Outcome(Status.FAIL, "cancelled")
 _REASON = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}|")
 
@@ -41,6 +47,8 @@ class Executors:
     """Gives the loop for asynchronous checks: the caller's own, or that of a thread."""
     context: contextvars.Context
     """The context that each check gets a copy of."""
+    is_isolated: bool = False
+    """Whether nothing but checks runs on that loop, so that one that blocks it harms no request."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +81,7 @@ class CheckRun:
         self._lock = threading.Lock()
         self._flight: Flight | None = None
         self._is_running = False
+        self._has_blocked = False
         self._loop: asyncio.AbstractEventLoop | None = None
         # The loop itself holds only a weak reference.
         self._task: asyncio.Task[Outcome] | None = None
@@ -80,6 +89,36 @@ class CheckRun:
     def remaining(self) -> float:
         """Return the seconds for which :attr:`latest` is fresh."""
         return self.latest.remaining(self._clocks.monotonic(), self._clocks.wall()) if self.latest else 0.0
+
+    def half_life(self) -> float:
+        """Return half of the seconds for which :attr:`latest` was fresh at first; 0 where nothing is known."""
+        if self.latest is None:
+            return 0.0
+        return (self.spec.ttl_fail if self.latest.status is Status.FAIL else self.spec.ttl) / 2
+
+    def read(self) -> Finding:
+        """Return what is known, and start nothing: FAIL ``stale`` where it is too old, ``pending`` before the first."""
+        if self.remaining() > 0 and (latest := self.latest) is not None:
+            return latest
+        return self._finding(PENDING if self.latest is None else STALE, 0.0)
+
+    def refresh(self, executors: Executors) -> Flight | None:
+        """Start a run although the latest answer may still be fresh; return the flight on its way, if any.
+
+        A check that is stuck stays FAIL ``timeout``.
+        """
+        with self._lock:
+            flight = self._flight
+            if flight is not None:
+                return flight
+            stuck = self._is_stuck()
+            if stuck:
+                self.latest = self._finding(TIMED_OUT, self.spec.timeout)
+            else:
+                flight = self._take_off()
+        if flight is not None:
+            self._start(flight, executors)
+        return flight
 
     def ask(self, executors: Executors) -> Finding | Flight:
         """Return what is known and fresh; else the flight that will tell, started now if none is on its way.
@@ -152,7 +191,7 @@ class CheckRun:
         try:
             answer = context.run(self._check.check, CheckContext(flight.deadline))
             if inspect.isawaitable(answer):
-                self._start_on_loop(flight, executors.loop(), context, _awaited(answer))
+                self._start_on_loop(flight, executors.loop(), context, self._awaited(answer, executors))
                 return
         except BaseException as error:  # noqa: BLE001 - SystemExit too: a check never takes its thread with it
             self._land(flight, _raised(error), returned=True)
@@ -181,6 +220,23 @@ class CheckRun:
             # The loop of whoever asked has ended in the meantime.
             work.close()
             self._land(flight, CANCELLED, returned=True)
+
+    async def _awaited(self, answer: Awaitable[CheckAnswer], executors: Executors) -> Outcome:
+        blocked: list[float] = []
+        try:
+            if inspect.iscoroutine(answer):
+                answer = StepWatch(answer, self.spec.timeout, blocked.append)
+            outcome = outcome_of(await answer)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - SystemExit would end the whole loop
+            outcome = _raised(error)
+        if not blocked:
+            return outcome
+        if not (executors.is_isolated or self._has_blocked):
+            self._has_blocked = True
+            _write_warning(self.spec.name, max(blocked))
+        return TIMED_OUT
 
     def _cancel(self, flight: Flight, task: "asyncio.Task[Outcome]") -> None:
         self.cut_off(flight)
@@ -216,13 +272,13 @@ def _is_well_formed(outcome: Outcome) -> bool:
     )
 
 
-async def _awaited(answer: Awaitable[CheckAnswer]) -> Outcome:
-    try:
-        return outcome_of(await answer)
-    except asyncio.CancelledError:
-        raise
-    except BaseException as error:  # noqa: BLE001 - SystemExit would end the whole loop
-        return _raised(error)
+def _write_warning(check: str, seconds: float) -> None:
+    _log.warning(
+        "Health check %s blocks its event loop, and every request on it. Make it a plain function, which runs in a "
+        "thread, or name it in HealthRunner(isolated=...).",
+        check,
+        extra={"check": check, "blocked_seconds": round(seconds, 3)},
+    )
 
 
 def _raised(error: BaseException) -> Outcome:

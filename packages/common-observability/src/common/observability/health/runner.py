@@ -16,6 +16,7 @@ from common.observability.health.heartbeat import LoopHeartbeat
 from common.observability.health.lifecycle import Lifecycle, State
 from common.observability.health.metrics import HealthMetrics
 from common.observability.health.pool import DaemonPool, LoopThread
+from common.observability.health.refresh import BackgroundRefresh
 from common.observability.health.report import Level, Report, ServiceDescription
 from common.observability.health.transitions import Listener, Transitions
 from common.observability.health.waiting import landed, wait_async, wait_sync
@@ -86,6 +87,8 @@ class HealthRunner:
         owners: Mapping[str, str] | None = None,
         deadline: float = 0.8,
         threads: int = 16,
+        isolated: Iterable[str] = (),
+        refresh: bool = False,
         allow_remote_liveness: bool = False,
         clocks: Clocks | None = None,
     ) -> None:
@@ -104,6 +107,9 @@ class HealthRunner:
                 :func:`owners_of_checks`.
             deadline: Seconds within which a report is there; Kubernetes gives a probe 1 second by default.
             threads: Most threads for checks that block.
+            isolated: Names of asynchronous checks that run on a loop of their own, in a thread, since they block it.
+            refresh: Run checks in the background from the start on, each when half of its ``ttl`` is over; probes
+                only read. Not for AWS Lambda, where nothing runs between invocations.
             allow_remote_liveness: Let checks of a datastore decide whether this process is restarted.
             clocks: For the age of answers.
 
@@ -119,6 +125,9 @@ class HealthRunner:
         self._clocks = clocks or Clocks()
         self._deadline = deadline
         self._threads = threads
+        self._isolated = frozenset(isolated)
+        self._serving_loop: asyncio.AbstractEventLoop | None = None
+        self._refresh: BackgroundRefresh | None = None
         self._allow_remote_liveness = allow_remote_liveness
         self._transitions = Transitions(listeners, owners or {})
         self._metrics = HealthMetrics(self._transitions)
@@ -129,6 +138,8 @@ class HealthRunner:
         self._is_latched = self._is_started = False
         self._context = suppressing_context()
         self._begin()
+        if refresh:
+            self._refresh = BackgroundRefresh(lambda: self._members(None), self._background, deadline)
         for check in (self._heartbeat, *checks):
             self.add(check)
 
@@ -165,12 +176,17 @@ class HealthRunner:
             self._metrics.report_statuses()
         self.lifecycle.watch_sigterm()
         self.lifecycle.ready()
+        if self._refresh is not None:
+            self._refresh.start()
 
     def stop(self) -> None:
         """Be STOPPED, and let go of the event loops and of SIGTERM."""
         self.lifecycle.stop()
         self.lifecycle.unwatch_sigterm()
         self._heartbeat.stop()
+        self._serving_loop = None
+        if self._refresh is not None:
+            self._refresh.stop()
         with self._lock:
             if self._loop_thread is not None:
                 self._loop_thread.stop()
@@ -178,7 +194,8 @@ class HealthRunner:
 
     def start_on_this_loop(self) -> None:
         """Same as :meth:`start`, in a coroutine: liveness watches its event loop too."""
-        self._heartbeat.watch(asyncio.get_running_loop())
+        self._serving_loop = asyncio.get_running_loop()
+        self._heartbeat.watch(self._serving_loop)
         self.start()
 
     def validate(self) -> None:
@@ -193,6 +210,8 @@ class HealthRunner:
                 raise ConfigurationError(
                     f"Health group {group!r} has a member {missing[0]!r}, and no check has that name. Known: {known}."
                 )
+        if strangers := sorted(self._isolated - self._checks.keys()):
+            raise ConfigurationError(f"isolated= names a health check {strangers[0]!r} that does not exist.")
 
     def group_names(self) -> list[str]:
         """Return the names of all groups, the standard ones first."""
@@ -274,20 +293,39 @@ class HealthRunner:
     # Asking
 
     async def _findings(self, runs: Iterable[CheckRun]) -> list[Finding]:
+        if self._is_refreshed():
+            return [run.read() for run in runs]
         loop, until = asyncio.get_running_loop(), time.monotonic() + self._deadline
-        executors = Executors(self._pool, lambda: loop, self._context)
-        asked = {run: run.ask(executors) for run in runs}
+        asked = {run: run.ask(self._executors(run.spec, loop)) for run in runs}
         if flights := _flights(asked):
             await wait_async(flights, until)
         return _answers(asked)
 
     def _findings_sync(self, runs: Iterable[CheckRun]) -> list[Finding]:
+        if self._is_refreshed():
+            return [run.read() for run in runs]
         until = time.monotonic() + self._deadline
-        executors = Executors(self._pool, self._own_loop, self._context)
-        asked = {run: run.ask(executors) for run in runs}
+        asked = {run: run.ask(self._executors(run.spec)) for run in runs}
         if flights := _flights(asked):
             wait_sync(flights, until)
         return _answers(asked)
+
+    def _is_refreshed(self) -> bool:
+        if self._refresh is None or not self._is_started or self.lifecycle.state is State.STOPPED:
+            return False
+        # In a forked child the thread is not there yet.
+        self._refresh.start()
+        return True
+
+    def _executors(self, spec: CheckSpec, loop: asyncio.AbstractEventLoop | None = None) -> Executors:
+        """Return where a check runs: on *loop*, else on one of our own."""
+        if loop is None or spec.name in self._isolated:
+            return Executors(self._pool, self._own_loop, self._context, is_isolated=spec.name in self._isolated)
+        return Executors(self._pool, lambda: loop, self._context)
+
+    def _background(self, spec: CheckSpec) -> Executors:
+        # What an asynchronous check uses, such as a client with open connections, may belong to the server's loop.
+        return self._executors(spec, self._serving_loop)
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
