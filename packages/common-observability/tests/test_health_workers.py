@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,9 +13,8 @@ from typing import Any
 import pytest
 
 PROGRAM = """
-import os, socket, sys
+import os, sys
 import uvicorn
-from uvicorn.supervisors import Multiprocess
 from common.core.health import CheckSpec, Outcome, Status
 from common.observability.health import HealthApp, HealthRunner, Level
 
@@ -35,12 +35,7 @@ runner.add(CheckSpec("worker", ttl=0.0, ttl_fail=0.0), check)
 app = HealthApp(runner)
 
 if __name__ == "__main__":
-    config = uvicorn.Config("workers:app", port=0, workers=2, log_config=None, lifespan="on", timeout_graceful_shutdown=1)
-    bound = config.bind_socket()
-    # So that who asks before the workers are there waits for them.
-    bound.listen(128)
-    print(bound.getsockname()[1], flush=True)
-    Multiprocess(config, target=uvicorn.Server(config).run, sockets=[bound]).run()
+    uvicorn.run("workers:app", fd=int(sys.argv[1]), workers=2, log_config=None, lifespan="on")
 """
 
 
@@ -48,20 +43,20 @@ if __name__ == "__main__":
 def workers(tmp_path: Path) -> Iterator[int]:
     """A server with two workers on one socket; its port."""
     (tmp_path / "workers.py").write_text(PROGRAM)
-    process = subprocess.Popen(
-        [sys.executable, "workers.py"],
-        cwd=tmp_path,
-        env={"PATH": "", "PYTHONPATH": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    try:
-        yield int(process.stdout.readline())
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-        process.stdout.close()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        process = subprocess.Popen(
+            [sys.executable, "workers.py", str(listening.fileno())],
+            cwd=tmp_path,
+            env={"PATH": "", "PYTHONPATH": str(tmp_path)},
+            pass_fds=[listening.fileno()],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
 
 
 @pytest.mark.thorough
