@@ -70,7 +70,7 @@ class Attempts:
         self._choose = choose
 
     def reserve(self, claim: Claim, now: float) -> Hold | Refusal:
-        """Count an attempt in the first bucket of *claim* that has room: device, known network, strangers.
+        """Count an attempt in the first bucket of *claim* that has room: device, then known network or strangers.
 
         1 write for a device; 1 read and 2 writes from a known network; 1 read and 3 writes for a stranger. A refusal
         writes nothing that stays.
@@ -112,6 +112,8 @@ class Attempts:
             seen = self._store.read(claim.known_network)
             if seen is not None and seen.expires_at > now:
                 yield Bucket.KNOWN_NETWORK, claim.known_network, seen
+                # Going on to the strangers' bucket would give twice the attempts, but only where the account exists.
+                return
         yield Bucket.ACCOUNT, claim.account, None
 
     def _enter(self, kind: str, bucket: str, seen: LoginCounter | None, now: float) -> Hold | Refusal:
