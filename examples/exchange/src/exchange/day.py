@@ -130,8 +130,8 @@ class Day:
             self.advance(f"{day:%d %b}")
         filled, refused = statuses.count(httpx.codes.CREATED), statuses.count(httpx.codes.CONFLICT)
         self.story.add(
-            f"{len(statuses)} concurrent market orders over {len(self.market.days)} days of real prices",
-            f"{filled} filled, {refused} refused for lack of cash or shares",
+            f"{len(statuses)} concurrent orders, {len(self.market.days)} days of real prices",
+            f"{filled} filled, {refused} not covered",
             as_expected=filled > 0 and filled + refused == len(statuses),
         )
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ STATUS_STYLES = {
     "success": "green",
     "failure": "red",
 }
+TABLE = frozenset({"db.collection.name", "aws.dynamodb.table_names"})
 NEWEST_ORDERS = 10
 NEWEST_EVENTS = 12
 HASH_LETTERS = 8
@@ -142,12 +144,19 @@ def orders(accounts: Sequence[Account]) -> RenderableType:
 
 def trace(spans: Sequence[SpanRecord], width: int) -> RenderableType:
     """Show one request's way through the services, down to the calls of the data layer."""
-    return section("One market order, traced across services", render_trace(spans, width=width))
+    drawn = render_trace([without_table(span) for span in spans], width=width)
+    return section("One market order, traced across services", drawn)
+
+
+def without_table(span: SpanRecord) -> SpanRecord:
+    """Return *span* without the name of the table: the exchange has but one."""
+    return replace(span, attributes={name: value for name, value in span.attributes.items() if name not in TABLE})
 
 
 def operations(spans: Sequence[SpanRecord]) -> RenderableType:
     """Show what the data layer did, by operation, with its capacity units."""
-    return section("Data layer: calls and capacity units", operation_table(spans), margin=0)
+    drawings = (operation_table(spans, with_api=with_api) for with_api in (True, False))
+    return section("Data layer: calls and capacity units", Fitting(*drawings), margin=0)
 
 
 def read_events(files: Iterable[Path]) -> list[Mapping[str, Any]]:

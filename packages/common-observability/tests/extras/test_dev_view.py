@@ -100,6 +100,16 @@ def test_long_names_are_cut_so_that_bars_stay_in_line() -> None:
     assert first.index("|") == second.index("|")
 
 
+@pytest.mark.parametrize(("width", "bar"), [(100, 24), (80, 12), (66, 0)])
+def test_bars_give_way_to_names(width: int, bar: int) -> None:
+    """Where names would be cut, bars are half as long, then left out; they stay where the name is cut all the same."""
+    text = render_trace([span("n" * 40, start=0, end=1)], width=width).plain
+
+    assert "n" * 40 in text
+    assert "━" * bar == "".join(letter for letter in text if letter == "━")
+    assert max(map(len, text.splitlines())) <= width
+
+
 def test_markup_in_names_is_only_text() -> None:
     """Square brackets are no styles, and control characters of a terminal do not get through."""
     console = Console(file=io.StringIO(), width=100)
@@ -133,6 +143,18 @@ def test_the_one_table_of_all_operations_is_told_above_them() -> None:
     assert "Operations on exchange" in drawn
     assert 1 == drawn.count("exchange")
     assert all(text in drawn for pair in kinds for text in pair)
+
+
+def test_long_names_of_operations_are_whole_without_the_column_of_apis() -> None:
+    """In 80 columns, as wide as the longest names are."""
+    longest = "RevocationStore.raise_epoch"
+    spans = [span(longest, start=0, end=123.4, attributes=named(longest, "TransactWriteItems", "exchange", 1000))]
+    console = Console(file=io.StringIO(), width=80)
+    console.print(operation_table(spans, with_api=False))
+
+    drawn = console.file.getvalue()  # type: ignore[attr-defined]
+    assert longest in drawn
+    assert "TransactWriteItems" not in drawn
 
 
 def named(method: str, api: str, table: str, units: float) -> dict[str, Any]:

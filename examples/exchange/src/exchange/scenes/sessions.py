@@ -36,14 +36,14 @@ def be_renewed(day: "Day") -> None:
     counts = [client.get("/balance").is_success for client in (person.client, earlier)]
     is_new_key = key_id(person.client.token or "") != key_id(token)
     day.story.add(
-        f"{person.name} renews a session, after the keys were rotated",
-        "new tokens by the new key; those by the old one still count",
+        f"{person.name} renews a session",
+        "tokens by the new key, and the old ones still count",
         as_expected=renewed.is_success and all(counts) and is_new_key,
     )
     again = day.device().renew(refresh_token)
     day.story.add(
-        "The same renewal again, as if its answer had been lost",
-        "the same tokens once more",
+        "The same renewal once more, its answer lost",
+        "the same tokens",
         as_expected=again.is_success and tokens_of(again) == tokens_of(renewed),
     )
 
@@ -57,8 +57,8 @@ def be_stolen(day: "Day") -> None:
     day.story.expect("A thief's refresh token, two renewals old", thief.renew(stolen), OVER, "invalid_token")
     newest, payment = person.client.renew(), person.client.post("/deposits", {"amount": "1.00"})
     day.story.add(
-        "… ends the whole family: the newest of its tokens",
-        f"{newest.status_code} at a renewal, {payment.status_code} at a payment",
+        "… ends the whole family",
+        f"its newest tokens: {newest.status_code} renewing, {payment.status_code} paying",
         as_expected=newest.status_code == payment.status_code == OVER,
     )
     day.story.expect(f"{person.name} logs in anew", person.log_in(), httpx.codes.OK)
@@ -70,8 +70,8 @@ def log_out(day: "Day") -> None:
     person.client.log_out().raise_for_status()
     payment, renewal = person.client.post("/deposits", {"amount": "1.00"}), person.client.renew()
     day.story.add(
-        f"{person.name} logs out; then a payment with the tokens of before",
-        f"{payment.status_code}, and {renewal.status_code} at a renewal",
+        f"{person.name} logs out",
+        f"the tokens of before: {renewal.status_code} renewing, {payment.status_code} paying",
         as_expected=payment.status_code == renewal.status_code == OVER,
     )
 
@@ -86,8 +86,8 @@ def log_out_everywhere(day: "Day") -> None:
     person.client.delete("/sessions").raise_for_status()
     refused, seconds = refused_by_all(other)
     day.story.add(
-        f"{person.name}, on {listed} devices, logs out everywhere: the other one",
-        f"refused by every service after {seconds:.1f} s" if refused else "not refused by all",
+        f"{person.name} logs out everywhere",
+        f"her other device: refused by every service after {seconds:.1f} s" if refused else "not refused by all",
         as_expected=answered and listed == 2 and refused,
     )
     day.story.expect(f"{person.name} logs in anew", person.log_in(), httpx.codes.OK)

@@ -71,6 +71,14 @@ class Report:
     service: ServiceDescription = field(default_factory=ServiceDescription)
     max_age: float = 0.0
     """Seconds until the first finding is stale."""
+    groups: Mapping[str, Status] = field(default_factory=dict)
+    """The status of each group that was asked for, by its name; empty where single checks were."""
+    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The groups of each check, by its name."""
+
+    def groups_of(self, finding: Finding) -> frozenset[str]:
+        """Return the names of the groups that *finding* counts in."""
+        return self.members.get(finding.spec.name, frozenset())
 
     def body(self) -> dict[str, Any]:
         """Return the members of the body, as much as :attr:`level` allows."""

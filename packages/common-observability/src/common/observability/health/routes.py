@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from common.observability.health.report import Headers, Level
+from common.observability.health.page import prefers_html
+from common.observability.health.report import Headers, Level, Report
 from common.observability.health.runner import HealthRequest, HealthRunner
 from common.observability.logging.render import encode
 
@@ -31,6 +32,10 @@ class HealthAnswer:
         """Return the answer to HEAD: the same headers and no body (RFC 9110, section 9.3.2)."""
         return HealthAnswer(self.code, self.headers, b"")
 
+    def varying(self) -> "HealthAnswer":
+        """Return the answer, told to depend on what the request accepts (RFC 9110, section 12.5.5)."""
+        return HealthAnswer(self.code, (*self.headers, ("Vary", "Accept")), self.body)
+
 
 @dataclass(frozen=True, slots=True)
 class _Target:
@@ -38,6 +43,7 @@ class _Target:
     """``None`` with no check stands for all groups."""
     check: str | None = None
     is_cached: bool = True
+    has_page: bool = False
 
 
 _UNKNOWN = _Target()
@@ -57,7 +63,7 @@ async def respond(runner: HealthRunner, request: HealthRequest) -> HealthAnswer:
             report = await runner.evaluate_check(target.check, answer)
         else:
             report = await runner.evaluate(target.group, answer)
-        answer = HealthAnswer(*report.http(cached=target.is_cached))
+        answer = _shown(runner, request, target, report)
     return answer.without_body() if request.method == "HEAD" else answer
 
 
@@ -69,8 +75,16 @@ def respond_sync(runner: HealthRunner, request: HealthRequest) -> HealthAnswer:
             report = runner.evaluate_check_sync(target.check, answer)
         else:
             report = runner.evaluate_sync(target.group, answer)
-        answer = HealthAnswer(*report.http(cached=target.is_cached))
+        answer = _shown(runner, request, target, report)
     return answer.without_body() if request.method == "HEAD" else answer
+
+
+def _shown(runner: HealthRunner, request: HealthRequest, target: _Target, report: Report) -> HealthAnswer:
+    if not target.has_page:
+        return HealthAnswer(*report.http(cached=target.is_cached))
+    if report.level is Level.NONE or not prefers_html(request.headers.get("accept", "")):
+        return HealthAnswer(*report.http(cached=target.is_cached)).varying()
+    return HealthAnswer(*runner.page(report)).varying()
 
 
 def _immediate(runner: HealthRunner, request: HealthRequest, target: _Target) -> HealthAnswer | Level:
@@ -89,12 +103,12 @@ def _target(runner: HealthRunner, path: str) -> _Target:
     if path == "/info":
         return _INFO
     if path == "/health":
-        return _Target()
+        return _Target(has_page=True)
     name = path.removeprefix("/health/checks/")
     if name != path:
         return _Target(check=name) if name in runner.check_names() else _UNKNOWN
     name = path.removeprefix("/health/")
-    return _Target(group=name) if name != path and name in runner.group_names() else _UNKNOWN
+    return _Target(group=name, has_page=True) if name != path and name in runner.group_names() else _UNKNOWN
 
 
 def _level(runner: HealthRunner, request: HealthRequest) -> Level:

@@ -15,9 +15,10 @@ from common.observability.health.execution import CheckRun, Clocks, Executors, F
 from common.observability.health.heartbeat import LoopHeartbeat
 from common.observability.health.lifecycle import Lifecycle, State
 from common.observability.health.metrics import HealthMetrics
+from common.observability.health.page import render_page
 from common.observability.health.pool import DaemonPool, LoopThread
 from common.observability.health.refresh import BackgroundRefresh
-from common.observability.health.report import Level, Report, ServiceDescription
+from common.observability.health.report import Headers, Level, Report, ServiceDescription
 from common.observability.health.transitions import Listener, Transitions
 from common.observability.health.waiting import landed, wait_async, wait_sync
 from common.observability.suppression import suppressing_context
@@ -341,8 +342,8 @@ class HealthRunner:
 
     def _report(self, group: str | None, findings: Sequence[Finding], level: Level) -> Report:
         groups = [group] if group is not None else self.group_names()
-        status = max(self._status(name, findings) for name in groups)
-        return self._made(status, findings, level, with_stage=bool({"readiness", "startup"} & set(groups)))
+        statuses = {name: self._status(name, findings) for name in groups}
+        return self._made(findings, level, statuses)
 
     def _status(self, group: str, findings: Sequence[Finding]) -> Status:
         if group == "startup" and self._is_latched:
@@ -362,13 +363,29 @@ class HealthRunner:
         return state is State.STARTING and (group == "startup" or is_empty)
 
     def _single(self, findings: Sequence[Finding], level: Level) -> Report:
-        return self._made(findings[0].status, findings, level)
+        return self._made(findings, level, {})
 
-    def _made(self, status: Status, findings: Sequence[Finding], level: Level, *, with_stage: bool = False) -> Report:
+    def _made(self, findings: Sequence[Finding], level: Level, groups: Mapping[str, Status]) -> Report:
         now, wall = self._clocks.monotonic(), self._clocks.wall()
-        age = min((finding.remaining(now, wall) for finding in findings), default=0.0)
-        shown = (*findings, self._stage(now, wall)) if with_stage else tuple(findings)
-        return Report(status=status, findings=shown, level=level, service=self.service, max_age=age)
+        staged = {"readiness", "startup"} & groups.keys()
+        return Report(
+            status=max(groups.values() if groups else (finding.status for finding in findings)),
+            findings=(*findings, self._stage(now, wall)) if staged else tuple(findings),
+            level=level,
+            service=self.service,
+            max_age=min((finding.remaining(now, wall) for finding in findings), default=0.0),
+            groups=groups,
+            members=self._members_by_check(findings) | {_LIFECYCLE.name: frozenset(staged)},
+        )
+
+    def _members_by_check(self, findings: Sequence[Finding]) -> dict[str, frozenset[str]]:
+        specs = (finding.spec for finding in findings)
+        own = {name: frozenset(members) for name, members in self._groups.items()}
+        return {spec.name: spec.groups | {group for group in own if spec.name in own[group]} for spec in specs}
+
+    def page(self, report: Report) -> tuple[int, Headers, bytes]:
+        """Return *report* as a page of HTML, with the last transitions: status code, headers and body."""
+        return render_page(report, self._transitions.history(), self._clocks.wall())
 
     def _stage(self, now: float, wall: float) -> Finding:
         """Return the lifecycle as a finding; its changes are transitions like those of any check."""

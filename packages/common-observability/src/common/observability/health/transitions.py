@@ -1,6 +1,7 @@
 """What happens when a check changes from one status to another."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Listener", "Transition", "Transitions", "owners_of_checks"]
 
+_HISTORY = 20
 _log = logging.getLogger("common.observability.health")
 
 
@@ -46,6 +48,7 @@ class Transitions:
         self._listeners = tuple(listeners)
         self._owners = dict(owners)
         self._latest: dict[str, Status] = {}
+        self._history: deque[Transition] = deque(maxlen=_HISTORY)
         self._lock = Lock()
 
     def note(self, finding: Finding) -> None:
@@ -54,6 +57,8 @@ class Transitions:
         with self._lock:
             before = self._latest.get(name, Status.PASS)
             self._latest[name] = finding.status
+            if before is not finding.status:
+                self._history.appendleft(Transition(name, before, finding))
         if before is not finding.status:
             self._tell(Transition(name, before, finding))
 
@@ -61,6 +66,11 @@ class Transitions:
         """Return the status of each check that has run."""
         with self._lock:
             return dict(self._latest)
+
+    def history(self) -> tuple[Transition, ...]:
+        """Return the last 20 transitions, the latest first."""
+        with self._lock:
+            return tuple(self._history)
 
     def _tell(self, transition: Transition) -> None:
         _write_line(transition, self._owners.get(transition.check))

@@ -6,7 +6,7 @@ send OTLP to otel-desktop-viewer, otel-tui, the Aspire dashboard or Jaeger.
 
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from opentelemetry.context import Context
@@ -32,8 +32,9 @@ except ImportError as error:
 __all__ = ["DevView", "operation_table", "render_trace"]
 
 _MS_CELLS = 11
+_BAR_ENDS = 3
 # Milliseconds, the bars' ends, and room for the capacity units.
-_FIXED_CELLS = _MS_CELLS + 3 + 10
+_FIXED_CELLS = _MS_CELLS + _BAR_ENDS + 10
 _SHORTEST_LEFT = 24
 
 
@@ -46,25 +47,27 @@ def render_trace(spans: Iterable[SpanRecord], *, width: int = 100) -> Text:
 
     Args:
         spans: In any order; open ones are drawn to the end.
-        width: Columns at most; on the right, retries, pages and errors may go beyond.
+        width: Columns at most; on the right, retries, pages and errors may go beyond. Where names would be cut, bars
+            are half as long, or left out if that keeps the names whole.
     """
     spans = tuple(spans)
-    bar_cells = BAR_CELLS
+    bar_cells = _bar_cells(spans, width)
     lines, lefts = _columns(spans, bar_cells)
-    if max(map(cell_len, lefts), default=0) > width - _FIXED_CELLS - bar_cells:
-        bar_cells //= 2
-        lines, lefts = _columns(spans, bar_cells)
-    room = width - _FIXED_CELLS - bar_cells
-    cells = max(_SHORTEST_LEFT, min(max(map(cell_len, lefts), default=0), room))
+    cells = max(_SHORTEST_LEFT, min(max(map(cell_len, lefts), default=0), _room(width, bar_cells)))
     text = Text(no_wrap=True, overflow="ignore")
     for line, left in zip(lines, lefts, strict=True):
         _draw(text, line, _fitted(left, cells))
     return text
 
 
-def operation_table(spans: Iterable[SpanRecord]) -> Table:
-    """Draw one row per operation of the data layer among *spans*: calls, errors, p50 and max in ms, capacity units."""
-    return _table(operation_rows(spans))
+def operation_table(spans: Iterable[SpanRecord], *, with_api: bool = True) -> Table:
+    """Draw one row per operation of the data layer among *spans*: calls, errors, p50 and max in ms, capacity units.
+
+    Args:
+        spans: In any order; others are left out.
+        with_api: Whether a column names the API operation; without it, long names are whole in fewer columns.
+    """
+    return _table(operation_rows(spans), with_api=with_api)
 
 
 class DevView(SpanProcessor):
@@ -128,6 +131,19 @@ def _within_process(span: ReadableSpan) -> SpanRecord:
     return SpanRecord(**{name: getattr(record, name) for name in record.__slots__} | {"parent_id": None})
 
 
+def _bar_cells(spans: Sequence[SpanRecord], width: int) -> int:
+    """Return how long bars are, so that names are whole where they can be."""
+    _, lefts = _columns(spans, 0)
+    needed = max(map(cell_len, lefts), default=0)
+    half = BAR_CELLS // 2
+    return next((cells for cells in (BAR_CELLS, half, 0) if needed <= _room(width, cells)), half)
+
+
+def _room(width: int, bar_cells: int) -> int:
+    """Return the columns that are left for names beside bars of that length."""
+    return width - _FIXED_CELLS - (bar_cells or -_BAR_ENDS)
+
+
 def _columns(spans: Iterable[SpanRecord], bar_cells: int) -> tuple[list[TreeLine], list[str]]:
     lines = tree_lines(spans, bar_cells=bar_cells)
     label_cells = max((cell_len(line.guide + line.label) for line in lines if line.detail), default=0) + 2
@@ -152,9 +168,11 @@ def _draw(text: Text, line: TreeLine, left: str) -> None:
     guide = min(len(line.guide), len(left))
     text.append(left[:guide], style="dim")
     text.append(left[guide:], style="bold red" if line.error else "bold")
-    text.append(f"{line.ms:>{_MS_CELLS}} |")
-    text.append(line.bar, style="red" if line.error else "cyan")
-    text.append("|")
+    text.append(f"{line.ms:>{_MS_CELLS}}")
+    if line.bar:
+        text.append(" |")
+        text.append(line.bar, style="red" if line.error else "cyan")
+        text.append("|")
     if line.facts:
         text.append(f"  {line.facts}", style="yellow")
     if line.error:
@@ -162,18 +180,19 @@ def _draw(text: Text, line: TreeLine, left: str) -> None:
     text.append("\n")
 
 
-def _table(rows: Iterable[OperationRow]) -> Table:
+def _table(rows: Iterable[OperationRow], *, with_api: bool = True) -> Table:
     """Draw *rows*; a table that all operations are on is told once, above them."""
     rows = list(rows)
     only = rows[0].table if len({row.table for row in rows}) == 1 else ""
     title = f"Operations on {only}" if only else "Operations"
     table = Table(title=Text(title), box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in ("operation", "API") if only else ("operation", "API", "table"):
+    for heading in ("operation", *(("API",) if with_api else ()), *(() if only else ("table",))):
         table.add_column(heading, overflow="fold")
     for heading in ("calls", "errors", "p50 ms", "max ms", "CU"):
         table.add_column(heading, justify="right")
     for row in rows:
         figures = (f"{row.calls:,}", f"{row.errors:,}", f"{row.p50_ms:.1f}", f"{row.max_ms:.1f}", f"{row.units:g}")
+        api = (Text(row.api),) if with_api else ()
         place = () if only else (Text(row.table),)
-        table.add_row(Text(row.operation), Text(row.api), *place, *figures)
+        table.add_row(Text(row.operation), *api, *place, *figures)
     return table
