@@ -9,21 +9,28 @@ from common.auth import (
     Actor,
     AuditLogger,
     Claims,
+    Freshness,
     GatewaySigner,
     HashingPool,
     HeaderValidator,
     Identity,
     IssuedToken,
     KeyRing,
+    MemoryRefreshFamilyStore,
+    MemoryRevocationStore,
     PasswordManager,
     PasswordPolicy,
     PepperRing,
     RequestContext,
+    RevocationPolicy,
     SecretBytes,
     SecretStr,
+    SessionInfo,
+    SessionProfile,
     SigningKey,
     TokenKind,
     TokenManager,
+    TokenPair,
     TokenProfile,
     VerificationKey,
     claim_sources,
@@ -34,9 +41,24 @@ from common.auth.security.audit_logger import AuditStats, EventRef
 from common.auth.security.claim_sources import ClaimSource
 from common.auth.security.hashing_pool import PoolStats
 from common.auth.security.keys import KeySource, KeyState, Signer
+from common.auth.security.memory_stores import (
+    MemoryApiKeyStore,
+    MemoryCredentialStore,
+    MemoryLoginCounterStore,
+    MemoryNonceStore,
+)
 from common.auth.security.password_policy import PolicyReport
-from common.auth.security.stores import CredentialStore
+from common.auth.security.stores import (
+    ApiKeyStore,
+    CredentialStore,
+    LoginCounterStore,
+    NonceStore,
+    RefreshFamily,
+    RefreshFamilyStore,
+    RevocationStore,
+)
 from common.auth.security.token_format import TokenReader, write_token
+from common.auth.testing.store_laws import check_store
 from common.core import Plugins
 from common.core.audit import AuditOutcome
 from common.core.json_types import JSONValue
@@ -106,6 +128,42 @@ def tokens(ring: KeyRing, plugins: Plugins) -> None:
     assert_type(claims.members, Mapping[str, JSONValue])
     claims.subject = "u-2"  # type: ignore[misc]
     manager.create_access("u-1")  # type: ignore[call-arg]
+
+
+def sessions(ring: KeyRing, audit: AuditLogger, ctx: RequestContext) -> None:
+    """Begin, renew, list and end; every store in memory is one of its protocol."""
+    families: RefreshFamilyStore = MemoryRefreshFamilyStore()
+    revocations: RevocationStore = MemoryRevocationStore()
+    accounts: CredentialStore = MemoryCredentialStore()
+    others: tuple[LoginCounterStore, ApiKeyStore, NonceStore] = (
+        MemoryLoginCounterStore(),
+        MemoryApiKeyStore(),
+        MemoryNonceStore(),
+    )
+    manager = TokenManager(
+        issuer="i",
+        audience="a",
+        keys=ring,
+        families=families,
+        revocations=revocations,
+        accounts=accounts,
+        audit=audit,
+        sessions=SessionProfile(grace=timedelta(seconds=5)),
+        freshness=RevocationPolicy(cache_for=timedelta(seconds=5)),
+    )
+    pair = manager.start_session("u-1", ctx, roles=["trader"])
+    assert_type(pair, TokenPair)
+    assert_type(manager.refresh(pair.refresh_token, ctx, scope=["a"]), TokenPair)
+    assert_type(manager.validate_live(pair.access_token, freshness=Freshness.STRICT), Claims)
+    assert_type(manager.sessions("u-1"), list[SessionInfo])
+    assert_type(manager.revoke_user("u-1"), int)
+    assert_type(manager.revoke_other_sessions("u-1", keep=pair.session), int)
+    assert_type(families.find(pair.session), RefreshFamily | None)
+    assert_type(check_store(families), tuple[str, ...])
+    manager.refresh(pair.refresh_token)  # type: ignore[call-arg]
+    manager.validate_live(pair.access_token, freshness="strict")  # type: ignore[arg-type]
+    pair.session = "s-2"  # type: ignore[misc]
+    del others
 
 
 def secrets(octets: SecretBytes, text: SecretStr) -> None:
