@@ -8,15 +8,22 @@ import pytest
 
 from common.auth.doctor import Inspectable, doctor
 from common.auth.exceptions import ConfigurationError
+from common.auth.security.api_keys import ApiKeyManager
+from common.auth.security.audit_logger import AuditLogger
+from common.auth.security.audit_sinks import MemorySink
 from common.auth.security.keys import KeyRing, SigningKey
+from common.auth.security.login_guard import LoginGuard, LoginLimits
+from common.auth.security.memory_stores import MemoryApiKeyStore, MemoryLoginCounterStore
 from common.auth.security.password_manager import PasswordManager
 from common.auth.security.peppers import PepperRing
+from common.auth.security.secrets import SecretBytes
 from common.auth.security.token_manager import TokenProfile
 from common.auth.testing import ISSUER, quick_passwords, token_manager
 from common.core.utils.clock import FrozenClock
 
 PEPPERS = PepperRing({"k1": secrets.token_bytes(32)}, active="k1")
 CLOCK = FrozenClock()
+AUDIT = AuditLogger([MemorySink()], service="users")  # its threads would start with the first event; there is none
 
 
 def ring(*keys: SigningKey, **options: Any) -> KeyRing:
@@ -27,6 +34,11 @@ def ring(*keys: SigningKey, **options: Any) -> KeyRing:
 def tokens(**profile: Any) -> Inspectable:
     """Build a token manager with such a profile."""
     return token_manager(clock=CLOCK, profile=TokenProfile(**profile))
+
+
+def guard(**options: Any) -> LoginGuard:
+    """Build a guard of logins."""
+    return LoginGuard(MemoryLoginCounterStore(), key=SecretBytes(secrets.token_bytes(32)), **options)
 
 
 WEAK: dict[str, tuple[Inspectable, list[str]]] = {
@@ -43,6 +55,11 @@ WEAK: dict[str, tuple[Inspectable, list[str]]] = {
     "wide leeway": (tokens(leeway=timedelta(seconds=60)), ["wide_leeway"]),
     "audience lists": (tokens(accept_audience_lists=True), ["shared_audience"]),
     "fewer claims": (tokens(required=frozenset({"sub"})), ["fewer_claims"]),
+    "good logins": (guard(audit=AUDIT), []),
+    "logins without a trail": (guard(), ["no_audit"]),
+    "many attempts": (guard(audit=AUDIT, limits=LoginLimits(free=11)), ["many_attempts"]),
+    "good API keys": (ApiKeyManager(MemoryApiKeyStore(), environment="live", audit=AUDIT), []),
+    "API keys without a trail": (ApiKeyManager(MemoryApiKeyStore(), environment="live"), ["no_audit"]),
 }
 
 

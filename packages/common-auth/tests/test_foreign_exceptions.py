@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 from datetime import timedelta
 from typing import Any
 
@@ -10,15 +11,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.auth.exceptions import AuthError
+from common.auth.gateway.peers import Peer, PeerRule
+from common.auth.security.api_keys import ApiKeyManager
+from common.auth.security.breach_range import BreachRange
+from common.auth.security.breaches import BreachChecks
 from common.auth.security.context import RequestContext
 from common.auth.security.keys import KeyRing, SigningKey, VerificationKey
-from common.auth.security.memory_stores import MemoryRefreshFamilyStore, MemoryRevocationStore
+from common.auth.security.login_guard import LoginGuard, LoginLimits
+from common.auth.security.memory_stores import (
+    MemoryApiKeyStore,
+    MemoryLoginCounterStore,
+    MemoryRefreshFamilyStore,
+    MemoryRevocationStore,
+)
 from common.auth.security.password_format import StoredHash
 from common.auth.security.peppers import PepperRing
+from common.auth.security.secrets import SecretBytes
 from common.auth.security.token_format import TokenReader, write_token
 from common.auth.security.token_manager import Actor
 from common.auth.settings import PasswordSettings
 from common.auth.testing import ISSUER, MOMENT, quick_passwords, token_manager
+from common.auth.testing.breaches import KnownBreaches
 from common.core.settings import Settings
 from common.core.utils.clock import FrozenClock
 from common.exceptions import CommonError
@@ -194,6 +207,50 @@ def test_settings(variables: dict[str, str]) -> None:
     """Any environment."""
     with contextlib.suppress(CommonError):
         PasswordSettings.of(Settings(environ={f"COMMON_AUTH_{name}": value for name, value in variables.items()}))
+
+
+GUARD = LoginGuard(MemoryLoginCounterStore(), key=SecretBytes(secrets.token_bytes(32)), limits=LoginLimits(free=2))
+API_KEYS = ApiKeyManager(MemoryApiKeyStore(), environment="test")
+
+
+@settings(max_examples=200, deadline=None)
+@given(ANYTHING, ANYTHING, ANYTHING)
+def test_guarded_logins(identifier: Any, address: Any, cookie: Any) -> None:
+    """Any identifier, from anywhere, with any cookie."""
+    with quietly, GUARD.reserve(identifier, RequestContext(source_ip=address, device=cookie)) as attempt:
+        raise attempt.failure("wrong_password")
+    with quietly:
+        GUARD.unlock(identifier)
+
+
+@settings(max_examples=200, deadline=None)
+@given(ANYTHING, st.lists(JSON, max_size=3) | TEXT, st.datetimes() | st.datetimes(timezones=st.timezones()) | ANYTHING)
+def test_api_keys(text: Any, scopes: Any, expires: Any) -> None:
+    """Any owner, scopes and end; anything shown as a key."""
+    with quietly:
+        API_KEYS.verify(text, scope="s")
+    with quietly:
+        API_KEYS.issue(text, scopes, expires=expires)
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXT | OCTETS, TEXT)
+def test_breach_checks(password: Any, url: str) -> None:
+    """Any password, any address."""
+    with quietly:
+        PASSWORDS.judging(breaches=BreachChecks([KnownBreaches()])).validate_strength(password)
+    with quietly:
+        BreachRange(url)
+
+
+@settings(max_examples=100, deadline=None)
+@given(ANYTHING, ANYTHING)
+def test_peer_rules(network: Any, name: Any) -> None:
+    """Any network, name and peer."""
+    with quietly:
+        PeerRule(networks=[network], names=[name])
+    with quietly:
+        PeerRule(networks=["10.0.0.0/8"], names=["dns:x"]).require(Peer(network, name))
 
 
 def test_the_largest_lifetime_is_refused_like_any_other() -> None:

@@ -13,6 +13,7 @@ from common.auth.gateway.fastapi import add_problem_answers, current_identity, r
 from common.auth.gateway.header_validator import HeaderValidator, TrustMode
 from common.auth.gateway.identity import Identity
 from common.auth.gateway.middleware import GatewayAuthMiddleware
+from common.auth.gateway.peers import PeerRule
 from common.auth.gateway.signer import GatewaySigner
 from common.auth.security.audit_logger import AuditLogger
 from common.auth.security.audit_sinks import MemorySink
@@ -197,3 +198,22 @@ def test_no_role_is_no_requirement() -> None:
         require_role()
     with pytest.raises(ConfigurationError):
         require_scope()
+
+
+def test_the_dependency_checks_the_peer_too(get: Get, serve: Callable[[Any], int]) -> None:
+    """In addition to the assertion, as the middleware does; where the middleware proves, it checks (auth G10)."""
+    validator = HeaderValidator(
+        mode=TrustMode.ASSERTION, service="orders", keys=KEYS, roles={"trader"}, sources={"gateway"}
+    )
+    app = FastAPI()
+    add_problem_answers(app)
+    here, elsewhere = PeerRule(networks=["127.0.0.0/8"]), PeerRule(networks=["192.0.2.0/24"])
+    for path, rule in (("/here", here), ("/elsewhere", elsewhere)):
+        app.get(path, dependencies=[Depends(current_identity(validator, peers=rule))])(lambda: "in")
+
+    port = serve(app)
+    assert 401 == get(port, "/here", [])[0]
+    assert 200 == get(port, "/here", signed("/here"))[0]
+    assert 401 == get(port, "/elsewhere", signed("/elsewhere"))[0]
+    with pytest.raises(ConfigurationError):
+        current_identity(peers=here)

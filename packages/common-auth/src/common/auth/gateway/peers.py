@@ -65,14 +65,14 @@ class PeerRule:
         """
         if self._networks and not self._is_near(peer.address):
             raise GatewayTrustError(reason="peer_network")
-        if self._names and peer.certificate is None:
+        if self._names and not isinstance(peer.certificate, str):
             raise GatewayTrustError(reason="peer_certificate_missing")
         if self._names and self._names.isdisjoint(_names_of(peer.certificate or "")):
             raise GatewayTrustError(reason="peer_certificate")
 
     def _is_near(self, address: str | None) -> bool:
         try:
-            found = ip_address((address or "").partition("%")[0])
+            found = ip_address(address.partition("%")[0] if isinstance(address, str) else "")
         except ValueError:
             return False
         if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
@@ -109,7 +109,7 @@ def _names_of(certificate: str) -> frozenset[str]:
 
 def _network(text: str) -> IPv4Network | IPv6Network:
     try:
-        return ip_network(text)
+        return ip_network(text if isinstance(text, str) else "")
     except ValueError:
         raise ConfigurationError(
             "PeerRule: a network is written like 10.1.0.0/24, with no bit set behind the prefix.", reason="bad_peers"

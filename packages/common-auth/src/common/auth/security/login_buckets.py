@@ -146,8 +146,8 @@ def network_of(address: str, ipv4_prefix: int, ipv6_prefix: int) -> str:
     ('192.0.2.0/24', '192.0.2.0/24', '2001:db8:1::/48')
     """
     try:
-        found = ip_address(address.partition("%")[0].strip("[]"))
-    except (ValueError, AttributeError):
+        found = ip_address(address.partition("%")[0].strip("[]") if isinstance(address, str) else "")
+    except ValueError:
         return _UNREADABLE
     if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
         found = found.ipv4_mapped
