@@ -79,7 +79,7 @@ def test_a_key_says_whose_it_is_and_what_it_may_do(keys: ApiKeyManager, clock: F
     key = issued(keys, clock, "orders:read", "orders:write", "orders:read")
     identity = keys.verify(key.key.reveal(), scope="orders:write")
 
-    assert ("billing", {"orders:read", "orders:write"}) == (identity.owner, identity.scopes)
+    assert ("billing", frozenset({"orders:read", "orders:write"})) == (identity.owner, identity.scopes)
     assert identity.key_id == key.summary.key_id
     assert clock.now() + YEAR == identity.expires_at
 
@@ -351,13 +351,13 @@ def test_the_trail_has_each_key_and_no_secret(store: CountedStore, clock: Frozen
     ctx = RequestContext(request_id="r-12345678", source_ip="192.0.2.7")
     key = issued(keys, clock)
     keys.verify(key.key.reveal(), ctx=ctx)
-    for call in (
-        lambda: keys.verify(mistyped(key.key.reveal()), ctx=ctx),
-        lambda: keys.verify(key.key.reveal(), scope="other", ctx=ctx),
-        lambda: keys.revoke(key.summary.key_id) and keys.verify(key.key.reveal(), ctx=ctx),
-    ):
-        with pytest.raises((ApiKeyInvalid, ScopeRequired)):
-            call()
+    with pytest.raises(ApiKeyInvalid):
+        keys.verify(mistyped(key.key.reveal()), ctx=ctx)
+    with pytest.raises(ScopeRequired):
+        keys.verify(key.key.reveal(), scope="other", ctx=ctx)
+    keys.revoke(key.summary.key_id)
+    with pytest.raises(ApiKeyInvalid):
+        keys.verify(key.key.reveal(), ctx=ctx)
     assert audit.close().complete
     seen = [(event.type, event.reason, event.details.get("client_id")) for event in sink.events]
 

@@ -476,7 +476,7 @@ def test_options_are_checked_when_the_guard_is_made(clock: FrozenClock) -> None:
         LoginGuard(MemoryLoginCounterStore(), key=SecretBytes(b"short"))
     for options in ({"when_blocked": "sometimes"}, {"on_outage": "hope"}, {"pause": -1.0}):
         with pytest.raises(ConfigurationError):
-            LoginGuard(MemoryLoginCounterStore(), key=good, **options)  # type: ignore[arg-type]
+            LoginGuard(MemoryLoginCounterStore(), key=good, **options)
 
 
 def test_no_wait_is_longer_than_the_longest() -> None:

@@ -14,18 +14,29 @@ if TYPE_CHECKING:
     from common.auth.gateway.identity import Identity
     from common.auth.gateway.lambda_authorizer import LambdaAuthorizer
     from common.auth.gateway.middleware import GatewayAuthMiddleware
+    from common.auth.gateway.peers import PeerRule
     from common.auth.gateway.signer import GatewaySigner
+    from common.auth.security.api_keys import ApiKeyManager
     from common.auth.security.audit_logger import AuditLogger
     from common.auth.security.authenticator import Authenticator, LoginResult
+    from common.auth.security.breaches import breach_checks
     from common.auth.security.context import RequestContext
     from common.auth.security.hashing_pool import HashingPool
     from common.auth.security.keys import KeyRing, SigningKey, VerificationKey
-    from common.auth.security.memory_stores import MemoryRefreshFamilyStore, MemoryRevocationStore
+    from common.auth.security.login_guard import LoginGuard
+    from common.auth.security.login_limits import LoginLimits
+    from common.auth.security.memory_stores import (
+        MemoryApiKeyStore,
+        MemoryLoginCounterStore,
+        MemoryRefreshFamilyStore,
+        MemoryRevocationStore,
+    )
     from common.auth.security.password_manager import PasswordManager
     from common.auth.security.password_policy import PasswordPolicy
     from common.auth.security.peppers import PepperRing
     from common.auth.security.remote_jwks import RemoteJWKS
     from common.auth.security.secrets import SecretBytes, SecretStr
+    from common.auth.security.strength import StrengthCheck
     from common.auth.security.token_claims import Claims
     from common.auth.security.token_manager import (
         Actor,
@@ -44,6 +55,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Actor": "security.token_manager",
+    "ApiKeyManager": "security.api_keys",
     "AuditLogger": "security.audit_logger",
     "Authenticator": "security.authenticator",
     "Claims": "security.token_claims",
@@ -57,11 +69,16 @@ _HOMES = {
     "IssuedToken": "security.token_manager",
     "KeyRing": "security.keys",
     "LambdaAuthorizer": "gateway.lambda_authorizer",
+    "LoginGuard": "security.login_guard",
+    "LoginLimits": "security.login_limits",
     "LoginResult": "security.authenticator",
+    "MemoryApiKeyStore": "security.memory_stores",
+    "MemoryLoginCounterStore": "security.memory_stores",
     "MemoryRefreshFamilyStore": "security.memory_stores",
     "MemoryRevocationStore": "security.memory_stores",
     "PasswordManager": "security.password_manager",
     "PasswordPolicy": "security.password_policy",
+    "PeerRule": "gateway.peers",
     "PepperRing": "security.peppers",
     "RemoteJWKS": "security.remote_jwks",
     "RequestContext": "security.context",
@@ -71,6 +88,7 @@ _HOMES = {
     "SessionInfo": "security.token_manager",
     "SessionProfile": "security.token_manager",
     "SigningKey": "security.keys",
+    "StrengthCheck": "security.strength",
     "TokenKind": "security.token_manager",
     "TokenManager": "security.token_manager",
     "TokenPair": "security.token_manager",
@@ -78,11 +96,13 @@ _HOMES = {
     "TokenSubject": "security.token_manager",
     "TrustMode": "gateway.header_validator",
     "VerificationKey": "security.keys",
+    "breach_checks": "security.breaches",
     "claim_sources": "security.token_manager",
 }
 
 __all__ = [
     "Actor",
+    "ApiKeyManager",
     "AuditLogger",
     "Authenticator",
     "Claims",
@@ -96,11 +116,16 @@ __all__ = [
     "IssuedToken",
     "KeyRing",
     "LambdaAuthorizer",
+    "LoginGuard",
+    "LoginLimits",
     "LoginResult",
+    "MemoryApiKeyStore",
+    "MemoryLoginCounterStore",
     "MemoryRefreshFamilyStore",
     "MemoryRevocationStore",
     "PasswordManager",
     "PasswordPolicy",
+    "PeerRule",
     "PepperRing",
     "RemoteJWKS",
     "RequestContext",
@@ -110,6 +135,7 @@ __all__ = [
     "SessionInfo",
     "SessionProfile",
     "SigningKey",
+    "StrengthCheck",
     "TokenKind",
     "TokenManager",
     "TokenPair",
@@ -117,6 +143,7 @@ __all__ = [
     "TokenSubject",
     "TrustMode",
     "VerificationKey",
+    "breach_checks",
     "claim_sources",
 ]
 
