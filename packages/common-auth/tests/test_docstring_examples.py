@@ -11,7 +11,7 @@ import common.auth
 MODULES = [
     found.name
     for found in pkgutil.walk_packages(common.auth.__path__, "common.auth.")
-    if not found.name.endswith(".gateway.fastapi")
+    if not found.name.endswith(".gateway.fastapi") and not found.name.startswith("common.auth.dynamo")
 ]
 
 

@@ -80,10 +80,10 @@ def an_addition_counts(store: LoginCounterStore) -> None:
 
     counted = [store.add(bucket, amount, expires_at=NOW + 60) for amount in (1, 1, 3, -2)]
     expect(counted == [1, 2, 5, 3], "add returns the new number")
-    stored = LoginCounter(attempts=3, expires_at=NOW + 60)
-    expect(store.read(bucket) == stored, "add keeps attempts and expiry, and blocks nothing")
-    blocked = replace(stored, blocked_until=NOW + 10)
-    expect(store.exchange(bucket, expected=stored, new=blocked).applied, "what add stored can be exchanged")
+    counter = LoginCounter(attempts=3, expires_at=NOW + 60)
+    expect(store.read(bucket) == counter, "add keeps attempts and expiry, and blocks nothing")
+    blocked = replace(counter, blocked_until=NOW + 10)
+    expect(store.exchange(bucket, expected=counter, new=blocked).applied, "what add stored can be exchanged")
     store.add(bucket, 1, expires_at=NOW + 60)
     expect(store.read(bucket) == replace(blocked, attempts=4), "add leaves the block alone")
 
@@ -91,10 +91,10 @@ def an_addition_counts(store: LoginCounterStore) -> None:
 def the_later_expiry_stays(store: LoginCounterStore) -> None:
     """An addition never shortens it."""
     bucket = fresh("bucket")
-    for expires_at, stored in ((NOW + 60, NOW + 60), (NOW + 30, NOW + 60), (NOW + 90, NOW + 90)):
+    for expires_at, latest in ((NOW + 60, NOW + 60), (NOW + 30, NOW + 60), (NOW + 90, NOW + 90)):
         store.add(bucket, 1, expires_at=expires_at)
         counter = store.read(bucket)
-        expect(counter is not None and counter.expires_at == stored, "the later expiry of a counter stays")
+        expect(counter is not None and counter.expires_at == latest, "the later expiry of a counter stays")
 
 
 def no_addition_is_lost(store: LoginCounterStore) -> None:
