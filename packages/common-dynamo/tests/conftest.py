@@ -14,6 +14,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """On another engine than the default, run the tests of engines alone: the others have run and would say the same."""
     if os.environ.get("COMMON_TEST_ENGINE", "embedded") == "embedded":
         return
-    left = [item for item in items if ON_AN_ENGINE.isdisjoint(getattr(item, "fixturenames", ()))]
+    left = [item for item in items if not _concerns_engines(item)]
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if item not in set(left)]
+
+
+def _concerns_engines(item: pytest.Item) -> bool:
+    uses_one = not ON_AN_ENGINE.isdisjoint(getattr(item, "fixturenames", ()))
+    return uses_one and item.get_closest_marker("in_process") is None

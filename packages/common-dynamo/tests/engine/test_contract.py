@@ -18,7 +18,7 @@ from common.dynamo.testing.contract.checking import LAWS
 from common.dynamo.testing.examples import COUNTER, INVOICE, NOTE, Note, make_invoice
 from common.exceptions import CommonError, ConfigurationError
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.in_process]
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from common.dynamo.testing.contract.comparison import differences, expected_valu
 from common.dynamo.testing.contract.strategies import texts, untried_models
 from common.exceptions import ConfigurationError, InvalidInput
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.in_process]
 
 ON_A_NETWORK = os.environ.get("COMMON_TEST_ENGINE", "embedded") != "embedded"
 

@@ -17,7 +17,7 @@ OPTIONS: dict[str, Any] = {"entity_types": LEDGER_ENTITY_TYPES, "cursor_keys": (
 ONE_TABLE, TWO_TABLES = "one table", "two tables"
 
 
-@pytest.fixture(params=[ONE_TABLE, pytest.param(TWO_TABLES, marks=pytest.mark.thorough)])
+@pytest.fixture(params=[ONE_TABLE, pytest.param(TWO_TABLES, marks=[pytest.mark.thorough, pytest.mark.in_process])])
 def tables(request: pytest.FixtureRequest, table_name: str) -> dict[str, str]:
     """Where groups of entity types are: all in one table, or assets and prices in another one (dynamo D51)."""
     return {} if request.param == ONE_TABLE else {"inventory": f"{table_name}-inventory"}

@@ -12,7 +12,7 @@ from common.dynamo.testing.ledger import LedgerKit
 from common.entities import OrderStatus, OrderType
 from common.exceptions import InvalidInput
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.in_process]
 
 Call = Callable[[LedgerKit, Any], object]
 

@@ -40,7 +40,7 @@ from common.dynamo.testing.wrong_arguments import (
 from common.entities import USD, Asset, OrderCreate, OrderStatus, OrderType, UserCreate
 from common.exceptions import InvalidAmount, InvalidInput
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.in_process]
 
 USER = wrong_values(
     InvalidInput,

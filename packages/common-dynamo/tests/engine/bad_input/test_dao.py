@@ -32,7 +32,7 @@ from common.dynamo.testing.wrong_arguments import (
 )
 from common.exceptions import ConfigurationError, InvalidInput
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.in_process]
 
 SCAN_NAME = wrong_values(ConfigurationError, None_=None, an_int=7, empty="", bytes_=b"x", a_sentence="what is it")
 SEGMENTS = wrong_values(ConfigurationError, None_=None, zero=0, many=101, a_bool=True, a_float=2.0, a_text=CANARY)

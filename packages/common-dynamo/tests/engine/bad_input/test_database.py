@@ -30,7 +30,7 @@ from common.dynamo.testing.wrong_arguments import (
 )
 from common.exceptions import CommonError, ConfigurationError, InvalidInput
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.in_process]
 
 NOTHING = wrong_values(InvalidInput, None_=None)
 ABSENT = wrong_values(ConfigurationError, None_=None)

@@ -24,7 +24,7 @@ from common.dynamo.testing.wrong_arguments import (
 )
 from common.exceptions import CommonError, ConfigurationError, InvalidInput
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.in_process]
 
 FIELD = wrong_values(ConfigurationError, None_=None, an_int=7, empty="", another="colour", a_list=[CANARY])
 NO_ITEM = wrong_values(ConfigurationError, None_=None, an_int=7, a_text=CANARY, a_list=[CANARY])

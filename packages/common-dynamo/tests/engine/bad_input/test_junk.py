@@ -18,7 +18,7 @@ from common.dynamo.testing.examples import BY_STATE, CARD, INVOICE, NOTE, Card, 
 from common.dynamo.testing.wrong_arguments import public_methods
 from common.exceptions import ConfigurationError, InvalidInput
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.in_process]
 
 NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - that is the point
 PLAIN: list[Any] = [
@@ -128,7 +128,7 @@ def test_junk_is_refused_by_errors_of_the_family_alone(
     fuzz(database, data)
 
 
-@settings(max_examples=6000, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=1500, deadline=None, suppress_health_check=SLOW)
 @given(data=st.data())
 def test_much_junk_is_refused_by_errors_of_the_family_alone(
     cards: DAO[Card], database: Database, data: st.DataObject

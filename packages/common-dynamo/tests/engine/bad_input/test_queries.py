@@ -28,7 +28,7 @@ from common.dynamo.testing.wrong_arguments import (
 )
 from common.exceptions import InvalidInput
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.in_process]
 
 BOUND = wrong_values(InvalidInput, an_int=7, a_bool=True, bytes_=b"x", a_float=1.5, empty="", a_surrogate="\ud800")
 SHARD = wrong_values(InvalidInput, None_=None, a_bool=True, below_zero=-1, too_high=1, a_text=CANARY)

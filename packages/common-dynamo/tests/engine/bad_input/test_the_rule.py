@@ -11,7 +11,7 @@ from common.dynamo.testing.examples import Card
 from common.dynamo.testing.wrong_arguments import FLAG, Case, assert_refused, undescribed, wrong_values
 from common.exceptions import ConfigurationError, InvalidInput
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.in_process]
 
 CASE = Case("call", "flag", wrong_values(ConfigurationError, a_text=CANARY))
 

@@ -27,7 +27,7 @@ from common.dynamo.testing.wrong_arguments import (
 )
 from common.exceptions import CommonError, ConfigurationError, InvalidInput
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.in_process]
 
 NAME = wrong_values(ConfigurationError, None_=None, an_int=7, bytes_=b"x")
 ROWS: Rows = {

@@ -35,7 +35,7 @@ ENGINE_VARIABLE: Final = "COMMON_TEST_ENGINE"
 WIRE_VARIABLE: Final = "COMMON_TEST_WIRE"
 _ENGINES: Final = ("embedded", "dynoxide", "dynoxide-disk", "aws")
 _WIRES: Final = ("auto", "boto", "direct")
-_AWS_SECONDS: Final = 10.0
+_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +155,11 @@ class NetworkEngine(Engine):
         return plain if faults is None else FaultyWire(plain, faults)
 
     def open(self, *, table: str, faults: FaultPlan | None = None, stream: bool = False, **options: Any) -> "Database":
-        """Return a new database on *table*, which is made at once."""
+        """Return a new database on *table*, which is made at once; a call may take ten seconds, for engine and tests
+        share a machine."""
         from common.dynamo.database import Database
 
+        options.setdefault("deadline", _SECONDS)
         database = Database.connect(table=table, wire=self.wire(faults=faults), **options)
         database.create_tables(stream=stream)
         return database
@@ -183,19 +185,19 @@ class AwsEngine(NetworkEngine):
     def __init__(self, choice: Choice) -> None:
         super().__init__(choice, "")
         self._made: set[str] = set()
-        self._patience = _AWS_SECONDS
+        self._patience = _SECONDS
 
     def wire(self, *, faults: FaultPlan | None = None) -> Wire:
         """Return a new wire of the chosen kind, which remembers the tables that are made through it."""
         _refuse_direct(self.choice.wire)
         from common.dynamo.wire.boto import BotoWire
 
-        plain = TableRecorder(BotoWire.build(timeout=_AWS_SECONDS), self._made)
+        plain = TableRecorder(BotoWire.build(timeout=_SECONDS), self._made)
         return plain if faults is None else FaultyWire(plain, faults)
 
     def open(self, *, table: str, faults: FaultPlan | None = None, stream: bool = False, **options: Any) -> "Database":
         """Return a new database on *table*, which is made at once; that takes AWS some ten seconds."""
-        return super().open(table=table, faults=faults, stream=stream, **{"deadline": _AWS_SECONDS, **options})
+        return super().open(table=table, faults=faults, stream=stream, **options)
 
     def _streams(self) -> Any:
         import boto3
@@ -206,7 +208,7 @@ class AwsEngine(NetworkEngine):
         """Delete what was made."""
         wire = self.wire()
         for table in sorted(self._made):
-            wire.send(DeleteTable(table=table), _AWS_SECONDS)
+            wire.send(DeleteTable(table=table), _SECONDS)
         wire.close()
 
 
