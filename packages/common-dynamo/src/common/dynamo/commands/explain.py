@@ -66,7 +66,9 @@ def _also(patterns: "Iterable[AccessPattern]") -> Iterator[str]:
     if rare:
         yield ""
         yield "Now and then, such as for an asset not seen before or a request id of yesterday, also:"
-        yield from as_table(("PATTERN", "SENDS"), ((name, " or ".join(dict.fromkeys(map(str, also)))) for name, also in rare.items()))
+        yield from as_table(
+            ("PATTERN", "SENDS"), ((name, " or ".join(dict.fromkeys(map(str, also)))) for name, also in rare.items())
+        )
 
 
 def _as_json(pattern: "AccessPattern") -> dict[str, Any]:
