@@ -4,6 +4,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import TypeGuard
 
+from common.auth.audit_commands import AUDIT_COMMANDS
 from common.auth.doctor import Finding, Inspectable, doctor
 from common.auth.gateway.probe_command import PROBE
 from common.auth.security.password_manager import PasswordManager
@@ -56,4 +57,5 @@ COMMANDS = (
         needs_all_plugins=False,
     ),
     PROBE,
+    *AUDIT_COMMANDS,
 )

@@ -161,16 +161,20 @@ class _Trail:
             return
         if found:
             self._tampered(
-                "no_line", "This is no line of a trail.", self._before(envelope), self._fragment_line, envelope
+                "no_line",
+                "This is no line of a trail.",
+                self._missed(envelope, len(found)),
+                self._fragment_line,
+                envelope,
             )
         else:
             self._tampered(
                 "torn_missing", "What a crash had left before it is gone.", envelope.seq, self._number, envelope
             )
 
-    def _before(self, envelope: Envelope) -> int:
+    def _missed(self, envelope: Envelope, count: int) -> int:
         stream = self._streams.get(envelope.stream)
-        return 0 if stream is None else stream.seq + 1
+        return max(1, envelope.seq - count) if stream is None else stream.seq + 1
 
     # Links
 
@@ -219,7 +223,7 @@ class _Trail:
         stream.seq, stream.line = envelope.seq, self._number
         if not stream.first_unanchored:
             stream.first_unanchored = envelope.body
-        if _END_MARK in envelope.body and json.loads(envelope.body).get("type") == STREAM_END:
+        if _END_MARK in envelope.body and _member(envelope.body, "type") == STREAM_END:
             stream.ended = True
 
     def _check_mac(self, stream: _Stream, envelope: Envelope) -> None:
@@ -324,5 +328,15 @@ def _goes_on(stream: _Stream, now: datetime) -> bool:
         return False
     if not stream.first_unanchored:
         return True
-    written = datetime.fromisoformat(json.loads(stream.first_unanchored)["time"])
-    return now - written <= witness.patience
+    try:
+        written = datetime.fromisoformat(_member(stream.first_unanchored, "time"))
+        return now - written <= witness.patience
+    except (ValueError, TypeError):
+        return False  # whoever writes no time into a line gets no patience
+
+
+def _member(body: bytes, name: str) -> str:
+    try:
+        return str(json.loads(body)[name])
+    except (ValueError, TypeError, KeyError):
+        return ""
