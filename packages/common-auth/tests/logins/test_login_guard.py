@@ -422,6 +422,26 @@ def test_unlocking_gives_strangers_their_attempts_back(desk: Callable[..., Any])
     assert "u-ada" == users.login("ada", RIGHT)
 
 
+def test_what_an_attempt_asks_of_the_store(desk: Callable[..., Any]) -> None:
+    """Calls, reads and writes together: by a stranger, from a known network, with a cookie; failed, and refused."""
+    users = desk(limits=LoginLimits(free=2))
+    cookie = users.guard.device_cookie("ada").reveal()
+    calls = []
+    for step in (
+        lambda: users.login("ada", RIGHT, ip=HOME),
+        lambda: users.login("ada", RIGHT, ip=HOME),
+        lambda: users.login("ada", RIGHT, ip=OFFICE, device=cookie),
+        lambda: users.tried("ada"),
+        lambda: users.tried("ada"),
+        lambda: users.tried("ada"),
+    ):
+        before = users.counters.calls
+        step()
+        calls.append(users.counters.calls - before)
+
+    assert [8, 5, 2, 4, 5, 2] == calls
+
+
 IDENTIFIERS: dict[str, Any] = {
     "nothing": "",
     "NUL": "\0",
