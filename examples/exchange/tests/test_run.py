@@ -1,6 +1,8 @@
 """The main job, run as a person runs it: a command in a terminal, real processes, real sockets."""
 
+import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -8,9 +10,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+
+from exchange.scenes.tampering import copy_with_one_bit_flipped
+from exchange.trails import Trail
 
 EXCHANGE = [sys.executable, "-c", "import sys; from exchange.cli import main; sys.exit(main())"]
 SMALL = ["--traders", "3", "--trades", "1"]
@@ -88,19 +94,81 @@ def test_the_stranger_takes_part(day: tuple[subprocess.CompletedProcess[str], Pa
     assert "3 found by its own index" in ended.stdout
 
 
+def events_of(service: str, folder: Path) -> list[dict[str, Any]]:
+    """Return the audit events of a service, in their order."""
+    lines = (folder / f"{service}.audit.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["event"] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("line", "service", "event"),
+    [
+        ("renews a session → tokens by the new key, and the old ones still count", "users", "session_renewed"),
+        ("The same renewal once more, its answer lost → the same tokens", "users", "session_renewed"),
+        ("two renewals old → 401 invalid_token", "users", "authn_token_reuse"),
+        ("ends the whole family → its newest tokens: 401 renewing, 401 paying", "users", "session_use_after_expire"),
+        ("logs out → the tokens of before: 401 renewing, 401 paying", "users", "authn_token_revoked"),
+        ("logs out everywhere → other device: refused by every service", "users", "session_ended"),
+        ("20 guesses of edsger's password at once → 5 tried, 15 refused", "users", "authn_login_fail_max"),
+        ("locked out, with the right password → 429 rate_limited", "users", "authn_login_fail"),
+        ("edsger meanwhile, on a known device → 200 OK", "users", "authn_login_success"),
+        ("An API key for the price feed, shown once → 201", "users", "privilege_permissions_changed"),
+        ("The price feed, which has quoted all day, buys → 403", "orders", "authz_fail"),
+        ("Its API key after it was revoked → 401 invalid_api_key", "gateway", "authn_login_fail"),
+        ("A new key for tokens, published before it signs → 201", "users", "crypto_key_rotated"),
+    ],
+)
+def test_who_gets_in_is_told_and_on_the_trail(
+    line: str, service: str, event: str, day: tuple[subprocess.CompletedProcess[str], Path]
+) -> None:
+    """Each scene of sessions, guesses and keys stands in the story as it had to be, and leaves its event."""
+    ended, folder = day
+
+    assert line in " ".join(ended.stdout.split())
+    assert event in {found["type"] for found in events_of(service, folder)}
+
+
+@pytest.mark.parametrize("service", ["gateway", "users", "orders", "inventory"])
+def test_every_trail_is_closed_and_intact(service: str, day: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    """A service that is told to end writes so to its trail, and all of the trail is vouched for by anchors."""
+    _, folder = day
+    verdict = Trail.of(folder, service).verify()
+
+    assert (0, "intact") == (verdict.code, verdict.word)
+    assert "stream_end" == events_of(service, folder)[-1]["type"]
+    assert len(events_of(service, folder)) == verdict.records
+    assert verdict.anchors > 0
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_flipped_bit_of_a_trail_is_found_where_it_is(
+    seed: int, tmp_path: Path, day: tuple[subprocess.CompletedProcess[str], Path]
+) -> None:
+    """``common audit verify`` accuses a changed copy, and names the line that was changed."""
+    trail = Trail.of(day[1], "users")
+    line = copy_with_one_bit_flipped(trail.records, tmp_path / "copy.jsonl", random.Random(seed))
+    verdict = trail.verify(tmp_path / "copy.jsonl")
+
+    assert (1, "tampered") == (verdict.code, verdict.word)
+    assert verdict.first_bad <= line <= max(verdict.first_bad, verdict.until)
+
+
 def test_no_secret_is_left_in_logs_spans_or_trail(day: tuple[subprocess.CompletedProcess[str], Path]) -> None:
     """No password, token or assertion stands in anything that the run wrote down beside the database."""
     ended, folder = day
     written = [
         file.read_text(encoding="utf-8", errors="replace")
-        for file in folder.iterdir()
-        if "exchange.db" not in file.name
+        for file in folder.rglob("*")
+        if file.is_file() and "exchange.db" not in file.name
     ]
 
-    assert len(written) > 8
+    assert len(written) > 16
     for text in (*written, ended.stdout, ended.stderr):
         assert "correct horse" not in text
         assert "not the password" not in text
+        assert "guess number" not in text
+        assert not re.search(r"\bca_dev_\w+", text)
+        assert not re.search(r"\bd1\.[A-Za-z0-9_-]{22}\.", text)
         assert "PRIVATE KEY" not in text
         assert not re.search(r"eyJ[A-Za-z0-9_-]{20,}\.", text)
 

@@ -36,7 +36,7 @@ def service_environments(folder: Path, endpoint: str | None) -> Mapping[str, Map
         "COMMON_SERVICE_VERSION": "1.0.0",
         "COMMON_OBS_SPAN_FILE": str(folder / "spans.jsonl"),
         "EXCHANGE_CURSOR_KEY": secrets.token_hex(32),
-        "EXCHANGE_AUDIT_KEY": secrets.token_hex(32),
+        "COMMON_AUTH_AUDIT_KEY": b64encode(secrets.token_bytes(32)).decode(),
         **{f"EXCHANGE_{name.upper()}_PUBLIC_KEY": public for name, (_, public) in pairs.items()},
         **where_data_is(folder, endpoint),
     }
@@ -72,11 +72,7 @@ def anchored_trail(trail: Trail) -> Mapping[str, str]:
     private, public = key_pair()
     trail.key.parent.mkdir(exist_ok=True)
     trail.key.write_text(public, encoding="ascii")
-    return {
-        "COMMON_AUTH_AUDIT_FILE": str(trail.records),
-        "EXCHANGE_ANCHORS": str(trail.anchors),
-        "EXCHANGE_ANCHOR_PRIVATE_KEY": private,
-    }
+    return {**trail.variables(), "COMMON_AUTH_AUDIT_ANCHOR_KEY": private}
 
 
 def where_data_is(folder: Path, endpoint: str | None) -> Mapping[str, str]:

@@ -23,6 +23,7 @@ from exchange.day import Day
 from exchange.environment import service_environments
 from exchange.fleet import Fleet
 from exchange.market import Market, load_market
+from exchange.scenes.tampering import verify_trails
 from exchange.storage import open_database
 from exchange.story import Event, Story
 
@@ -100,6 +101,7 @@ def run_day(options: RunOptions, console: Console) -> int:
         with Fleet(folder, environments) as fleet:
             story, acknowledged = live_through(options, market, fleet, console)
             health = {name: read_health(service.url) for name, service in fleet.services.items()}
+        verify_trails(folder, SERVICES, story, chance(options))
         result = Aftermath.read(folder, environments["inventory"], market, story, acknowledged, health)
         result.show(console)
     holds = result.holds
@@ -119,7 +121,7 @@ def live_through(options: RunOptions, market: Market, fleet: Fleet, console: Con
             fleet.services["gateway"].url,
             market,
             story,
-            random.Random(options.seed),  # noqa: S311 - what people fancy, not a secret
+            chance(options),
             traders=options.traders,
             trades_per_day=options.trades,
         )
@@ -129,6 +131,11 @@ def live_through(options: RunOptions, market: Market, fleet: Fleet, console: Con
         finally:
             day.close()
         return story, [key for trader in day.people for key in trader.client.acknowledged]
+
+
+def chance(options: RunOptions) -> random.Random:
+    """Return what people fancy; the same for the same seed."""
+    return random.Random(options.seed)  # noqa: S311 - no secret
 
 
 def live_parts(day: Day, bar: Progress, task: TaskID) -> None:

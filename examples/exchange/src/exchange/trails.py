@@ -1,11 +1,34 @@
-"""The audit trails of a run: what each service wrote, and what vouches for it."""
+"""The audit trails of a run: what each service wrote, what vouches for it, and whether somebody has changed it."""
 
+import io
+import json
+from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+
+from common.core import cli
 
 WITNESS = "witness"
 """The folder of what vouches for the trails. In earnest it is on another host, which no service can change."""
+INTACT = "intact"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What ``common audit verify`` has found."""
+
+    code: int
+    """Its exit code: 0 intact, 1 tampered, 2 incomplete."""
+    word: str
+    records: int
+    anchors: int
+    stream: str
+    first_bad: int
+    """Place in the stream of the first line that is wrong; 0 where none is."""
+    until: int
+    """The last line that may be the wrong one, where the two do not fit each other; else 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +52,41 @@ class Trail:
             folder / f"{service}.audit.jsonl",
             witness / f"{service}.anchors.jsonl",
             witness / f"{service}.pem",
+        )
+
+    def variables(self) -> Mapping[str, str]:
+        """Return the settings that name the three files, for the service and for ``common audit``."""
+        return {
+            "COMMON_AUTH_AUDIT_FILE": str(self.records),
+            "COMMON_AUTH_AUDIT_ANCHOR_FILE": str(self.anchors),
+            "COMMON_AUTH_AUDIT_ANCHOR_KEYS": str(self.key),
+        }
+
+    def verify(self, records: Path | None = None) -> Verdict:
+        """Run ``common audit verify`` on the trail, or on *records* in its place.
+
+        A service may have several sinks; this trail is what the sink ``file`` got.
+        """
+        words = [
+            "audit",
+            "verify",
+            *(() if records is None else (str(records),)),
+            "--sink",
+            "file",
+            "--ended",
+            "--json",
+        ]
+        printed = io.StringIO()
+        with redirect_stdout(printed):
+            code = cli.main(words, environ=self.variables())
+        report: Mapping[str, Any] = json.loads(printed.getvalue())[0]
+        wrong = next((problem for problem in report["problems"] if problem["verdict"] != INTACT), None) or {}
+        return Verdict(
+            code,
+            report["verdict"],
+            report["records"],
+            report["anchors"],
+            str(wrong.get("stream", "")),
+            int(wrong.get("seq", 0)),
+            int(wrong.get("until", 0)),
         )

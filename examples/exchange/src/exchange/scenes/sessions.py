@@ -87,7 +87,7 @@ def log_out_everywhere(day: "Day") -> None:
     refused, seconds = refused_by_all(other)
     day.story.add(
         f"{person.name} logs out everywhere",
-        f"her other device: refused by every service after {seconds:.1f} s" if refused else "not refused by all",
+        f"other device: refused by every service in {seconds:.1f} s" if refused else "not refused by all",
         as_expected=answered and listed == 2 and refused,
     )
     day.story.expect(f"{person.name} logs in anew", person.log_in(), httpx.codes.OK)

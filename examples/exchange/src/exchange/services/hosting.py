@@ -10,11 +10,7 @@ from typing import NoReturn
 import uvicorn
 
 from common.auth.health import AuditCheck
-from common.auth.security.audit_anchorer import Anchoring
-from common.auth.security.audit_logger import AuditLogger
-from common.auth.security.audit_settings import owners_of_sinks
-from common.auth.security.audit_sinks import AnchorFile
-from common.auth.security.keys import SigningKey
+from common.auth.security.audit_settings import audit_logger
 from common.core import App, Plugins, Settings
 from common.observability import configure
 from common.observability.asgi import ASGIApp
@@ -22,11 +18,9 @@ from common.observability.health import HealthApp, HealthRunner, Level, ServiceD
 from common.observability.logging import LoggingMiddleware
 from common.observability.monitoring.asgi import ServerSpanMiddleware
 from exchange.services.chassis import Chassis
-from exchange.services.trust import ALGORITHM, GATEWAY, secret_octets
+from exchange.services.trust import GATEWAY
 
 STOP_SECONDS = 5.0
-ANCHOR_SECONDS = 5
-"""At least so often it is stated how far the trail has come; a minute would do for days that are longer."""
 
 
 def host(build: Callable[[Chassis], ASGIApp], bound: socket.socket) -> None:
@@ -64,22 +58,6 @@ def end_in_order(number: int, frame: FrameType | None) -> NoReturn:
     uvicorn raises the signal that ended it once more when it is done; by its default action that would be all.
     """
     raise SystemExit(0)
-
-
-def audit_logger(settings: Settings, plugins: Plugins) -> AuditLogger:
-    """Return the service's trail, whose head is stated, signed, where this process cannot rewrite it in earnest."""
-    section = settings.section("EXCHANGE_")
-    return AuditLogger(
-        plugins.audit_sinks(),
-        service=settings.service_name,
-        key=secret_octets(settings, "AUDIT_KEY"),
-        anchoring=Anchoring(
-            sink=AnchorFile(section.text("ANCHORS")),
-            keys=SigningKey.from_pem(section.secret("ANCHOR_PRIVATE_KEY").reveal(), alg=ALGORITHM),
-            seconds=ANCHOR_SECONDS,
-        ),
-        owners=owners_of_sinks(plugins),
-    )
 
 
 def serve(app: ASGIApp, bound: socket.socket, *, behind_proxy: bool) -> None:
