@@ -237,6 +237,19 @@ def test_a_strict_answer_serves_cached_endpoints_too(house: Any) -> None:
     assert {} == house.revocations.calls
 
 
+def test_an_answer_is_as_old_as_its_oldest_part(house: Any, clock: FrozenClock) -> None:
+    """What another token of the same user has brought since does not make this one's answer newer."""
+    first, second = house.login(), house.login()
+    other = house.another()
+    assert is_live(other, first.access_token)
+    clock.advance(20 * SECOND)
+    house.manager.revoke_session(first.session)
+    assert is_live(other, second.access_token)
+    clock.advance(11 * SECOND)
+
+    assert not is_live(other, first.access_token)
+
+
 def test_a_newer_epoch_forces_a_read(house: Any) -> None:
     """A token from after a logout everywhere works at once in a process that has not heard, and ends the old there."""
     old = house.login()
