@@ -20,7 +20,7 @@ from common.dynamo import (
     Transaction,
     Write,
     entity_dao,
-    keys,
+    key_components,
     paging,
     plan,
     stored_state,
@@ -54,12 +54,12 @@ Mutate = Callable[[pytest.MonkeyPatch], None]
 
 def create_over_anything(patch: pytest.MonkeyPatch) -> None:
     """create does not ask whether the key is free."""
-    patch.setattr(Plan, "_absent", lambda self, now: None)
+    patch.setattr(plan, "is_absent", lambda entity, now: None)
 
 
 def update_anything(patch: pytest.MonkeyPatch) -> None:
     """update does not ask whether there is an item, and makes half of one."""
-    patch.setattr(Plan, "_alive", lambda self, now: None)
+    patch.setattr(plan, "is_alive", lambda entity, now: None)
 
 
 def swallow_failed_conditions(patch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def replace_instead_of_put(patch: pytest.MonkeyPatch) -> None:
 
 def ignore_versions(patch: pytest.MonkeyPatch) -> None:
     """A change does not require the version that was seen."""
-    patch.setattr(Plan, "_version_is", lambda self, version: None)
+    patch.setattr(plan, "has_version", lambda mapped, version: None)
 
 
 def stand_still(patch: pytest.MonkeyPatch) -> None:
@@ -129,17 +129,17 @@ def resend_additions(patch: pytest.MonkeyPatch) -> None:
 
 def leave_text_unescaped(patch: pytest.MonkeyPatch) -> None:
     """A ``#`` in a value looks like the end of it."""
-    patch.setattr(keys, "escape", lambda text: text)
+    patch.setattr(key_components, "escape", lambda text: text)
 
 
 def leave_numbers_unpadded(patch: pytest.MonkeyPatch) -> None:
     """10 sorts before 2."""
-    patch.setattr(keys, "_fixed_width", lambda number, width: str(number))
+    patch.setattr(key_components, "_fixed_width", lambda number, width: str(number))
 
 
 def leave_negatives_as_they_are(patch: pytest.MonkeyPatch) -> None:
     """-1 sorts before -2."""
-    patch.setattr(keys, "_fixed_width", lambda number, width: f"{int(number >= 0)}{abs(number):0{width}d}")
+    patch.setattr(key_components, "_fixed_width", lambda number, width: f"{int(number >= 0)}{abs(number):0{width}d}")
 
 
 def leave_index_keys_stale(patch: pytest.MonkeyPatch) -> None:
@@ -193,12 +193,12 @@ def show_expired_items(patch: pytest.MonkeyPatch) -> None:
 
 def keep_expired_keys_taken(patch: pytest.MonkeyPatch) -> None:
     """An expired item blocks its key until it is swept."""
-    patch.setattr(Plan, "_absent", lambda self, now: rq.NotExists(PARTITION_PATH))
+    patch.setattr(plan, "is_absent", lambda entity, now: rq.NotExists(PARTITION_PATH))
 
 
 def change_expired_items(patch: pytest.MonkeyPatch) -> None:
     """An expired item can still be changed."""
-    patch.setattr(Plan, "_alive", lambda self, now: rq.Exists(PARTITION_PATH))
+    patch.setattr(plan, "is_alive", lambda entity, now: rq.Exists(PARTITION_PATH))
 
 
 def trust_cursors(patch: pytest.MonkeyPatch) -> None:

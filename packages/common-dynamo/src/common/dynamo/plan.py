@@ -6,7 +6,7 @@ Every operation of a DAO is such a value first, so that a test compares requests
     invoices.plan.create(invoice).request()
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
@@ -28,10 +28,7 @@ from common.dynamo.changes import (
 from common.dynamo.entity_type import EntityType, KeyValues
 from common.dynamo.expressions import all_of, record_condition
 from common.dynamo.layout import (
-    EXPIRY_PATH,
     PARTITION_PATH,
-    SCHEMA,
-    SCHEMA_PATH,
     WRITE_ID,
     WRITE_ID_PATH,
 )
@@ -40,7 +37,7 @@ from common.dynamo.mapping import Mapped
 from common.dynamo.requests import AttributeValue, Item
 from common.dynamo.rewrites import build_rewrite
 from common.dynamo.sizes import ITEM_LIMIT, item_size
-from common.dynamo.value_codec import NULL
+from common.dynamo.stored_conditions import are_unchanged, has_version, is_absent, is_alive, own_form, version_path
 from common.dynamo.whole_items import whole_item_update
 from common.dynamo.writes import Write
 from common.exceptions import ConfigurationError, InvalidInput
@@ -116,11 +113,11 @@ class Plan(Generic[M]):
         now, write_id = self.clock(), self.new_write_id()
         row = vars(model) if version is None else {**vars(model), version: (seen or 0) + 1}
         item = self._item(model, row, write_id)
-        conditions = [] if seen is None else [self._alive(now), self._version_is(seen)]
+        conditions = [] if seen is None else [is_alive(self.entity, now), has_version(self.mapped, seen)]
         locks: tuple[Any, ...] = ()
         if old is not None and self.entity.unique:
             locks = locks_of_change(self.mapped, self.table, vars(old), row, now, write_id)
-            conditions += self._unchanged(involved_fields(self.mapped), vars(old))
+            conditions += are_unchanged(self.mapped, involved_fields(self.mapped), vars(old))
         condition = self._put_condition(conditions, replace=replace)
         counts = version is not None and unlocked
         return Write(
@@ -134,12 +131,12 @@ class Plan(Generic[M]):
             now=now,
             expected=seen,
             model=None if counts else self.mapped.read_back(item),
-            needs_form=self._own_form() is not None and condition is not None,
+            needs_form=own_form(self.mapped) is not None and condition is not None,
         )
 
     def _put_condition(self, conditions: list[rq.Condition | None], *, replace: bool) -> rq.Condition | None:
         """Return *conditions* with the form that they ask of the item; a put that keeps attributes asks for it anyway."""
-        form = self._own_form()
+        form = own_form(self.mapped)
         if form is None or conditions:
             return all_of([*conditions, form]) if conditions else None
         return None if replace else rq.Or((rq.NotExists(PARTITION_PATH), form))
@@ -179,7 +176,7 @@ class Plan(Generic[M]):
         return Write(
             verb=verb,
             mapped=self.mapped,
-            main=rq.PutItem(table=self.table, item=item, condition=self._absent(now)),
+            main=rq.PutItem(table=self.table, item=item, condition=is_absent(self.entity, now)),
             locks=locks_of_create(self.mapped, self.table, row, now, write_id) if self.entity.unique else (),
             write_id=write_id,
             now=now,
@@ -254,10 +251,14 @@ class Plan(Generic[M]):
         assigned = assigned_fields(self.mapped, update)
         indexed = index_changes(self.mapped, assigned, row)
         locks, guards = self._changed_locks(target, assigned, old, now, write_id)
-        unchanged = self._unchanged(indexed.used | known.keys() | guards, {**row, **(vars(old) if old else {})})
+        unchanged = are_unchanged(
+            self.mapped, indexed.used | known.keys() | guards, {**row, **(vars(old) if old else {})}
+        )
         new_here = rq.Compare("<>", WRITE_ID_PATH, rq.Constant({"S": write_id})) if once else None
-        form = self._own_form()
-        condition = all_of([self._alive(now), self._version_is(seen), *unchanged, asked, new_here, form])
+        form = own_form(self.mapped)
+        condition = all_of(
+            [is_alive(self.entity, now), has_version(self.mapped, seen), *unchanged, asked, new_here, form]
+        )
         full = self._completed(update, indexed, seen, write_id)
         main = rq.UpdateItem(table=self.table, key=key, update=full, condition=condition, returns="ALL_NEW")
         return Write(
@@ -285,9 +286,9 @@ class Plan(Generic[M]):
         stamped: tuple[tuple[rq.Path, rq.SetValue], ...] = ((WRITE_ID_PATH, rq.Constant({"S": write_id})),)
         added = update.add
         if seen is not None:
-            stamped += ((self._version_path(), rq.Constant({"N": str(seen + 1)})),)
+            stamped += ((version_path(self.mapped), rq.Constant({"N": str(seen + 1)})),)
         elif self.entity.version is not None:
-            added += ((self._version_path(), rq.Constant({"N": "1"})),)
+            added += ((version_path(self.mapped), rq.Constant({"N": "1"})),)
         return rq.Update((*update.set, *indexed.set, *stamped), (*update.remove, *indexed.remove), added, update.delete)
 
     def _changed_locks(
@@ -338,15 +339,15 @@ class Plan(Generic[M]):
         guarded = unlocked or where is not None
         seen = self._seen(target, None, expect, guarded=guarded, unlocked=unlocked)
         stored = target if isinstance(target, self.entity.model) else old
-        guards = [self._version_is(seen)]
+        guards = [has_version(self.mapped, seen)]
         locks = self._returned_locks(stored)
         if stored is not None and self.entity.unique:
-            guards += self._unchanged(involved_fields(self.mapped), vars(stored))
+            guards += are_unchanged(self.mapped, involved_fields(self.mapped), vars(stored))
         guards.append(self._asked(where))
-        needs_form = self._own_form() is not None and any(guards)
-        condition = all_of([*guards, self._own_form() if needs_form else None])
+        needs_form = own_form(self.mapped) is not None and any(guards)
+        condition = all_of([*guards, own_form(self.mapped) if needs_form else None])
         if must_exist or where is not None:
-            condition = all_of([self._alive(now), condition])
+            condition = all_of([is_alive(self.entity, now), condition])
         elif condition is not None:
             condition = rq.Or((rq.NotExists(PARTITION_PATH), condition))
         return Write(
@@ -379,8 +380,8 @@ class Plan(Generic[M]):
             )
         now = self.clock()
         asked = self._asked(where)
-        form = None if asked is None else self._own_form()
-        condition = self._absent(now) if absent else all_of([self._alive(now), asked, form])
+        form = None if asked is None else own_form(self.mapped)
+        condition = is_absent(self.entity, now) if absent else all_of([is_alive(self.entity, now), asked, form])
         assert condition is not None  # noqa: S101 - existence is always asked for
         return Write(
             verb="check",
@@ -414,12 +415,6 @@ class Plan(Generic[M]):
 
     # Conditions
 
-    def _own_form(self) -> rq.Condition | None:
-        """Return the condition that the item is in the form that paths refer to; ``None`` where none can be older."""
-        if self.entity.schema == 1:
-            return None
-        return rq.Compare(">=", SCHEMA_PATH, rq.Constant(self.mapped.stamps[SCHEMA]))
-
     def _seen(
         self, target: Any, known: Mapping[str, Any] | None, expect: int | None, *, guarded: bool, unlocked: bool
     ) -> int | None:
@@ -443,41 +438,5 @@ class Plan(Generic[M]):
             )
         return None
 
-    def _absent(self, now: float) -> rq.Condition:
-        absent = rq.NotExists(PARTITION_PATH)
-        return absent if self.entity.ttl is None else rq.Or((absent, rq.Compare("<=", EXPIRY_PATH, _seconds(now))))
-
-    def _alive(self, now: float) -> rq.Condition:
-        exists = rq.Exists(PARTITION_PATH)
-        if self.entity.ttl is None:
-            return exists
-        unexpired = rq.Or((rq.NotExists(EXPIRY_PATH), rq.Compare(">", EXPIRY_PATH, _seconds(now))))
-        return rq.And((exists, unexpired))
-
     def _asked(self, where: Where[M] | None) -> rq.Condition | None:
         return None if where is None else record_condition(Recorder(self.mapped), where)
-
-    def _version_is(self, version: int | None) -> rq.Condition | None:
-        if version is None:
-            return None
-        return rq.Compare("=", self._version_path(), rq.Constant({"N": str(version)}))
-
-    def _version_path(self) -> rq.Path:
-        assert self.entity.version is not None  # noqa: S101 - only asked for with a version
-        return rq.Path((self.mapped.codec.plans[self.entity.version].attribute,))
-
-    def _unchanged(self, fields: Iterable[str], row: Mapping[str, Any]) -> list[rq.Condition | None]:
-        """Return the conditions that *fields* are stored as in *row*; the version has a condition of its own."""
-        conditions: list[rq.Condition | None] = []
-        for name in sorted(set(fields) - {self.entity.version} - set(self.mapped.key.fields)):
-            path = self.mapped.path(name)
-            stored = self.mapped.encode_field(name, row[name])
-            if stored is NULL and not self.mapped.codec.plans[name].keeps_null:
-                conditions.append(rq.NotExists(path))
-            else:
-                conditions.append(rq.Compare("=", path, rq.Constant(stored)))
-        return conditions
-
-
-def _seconds(now: float) -> rq.Constant:
-    return rq.Constant({"N": str(int(now))})
