@@ -7,7 +7,7 @@ from opentelemetry import context
 # Private in OpenTelemetry, and what every instrumentation package asks for: wrapped here, and nowhere else.
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 
-__all__ = ["suppressing_context"]
+__all__ = ["is_suppressed", "suppressing_context"]
 
 
 def suppressing_context() -> Context:
@@ -15,3 +15,8 @@ def suppressing_context() -> Context:
     suppressing = Context()
     suppressing.run(lambda: context.attach(context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True)))
     return suppressing.run(copy_context)
+
+
+def is_suppressed() -> bool:
+    """Return whether instrumentation is to be silent here: in health checks, and while the SDK exports."""
+    return bool(context.get_value(_SUPPRESS_INSTRUMENTATION_KEY))

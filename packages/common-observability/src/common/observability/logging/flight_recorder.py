@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from common.observability.logging.handler import LineHandler
+from common.observability.logging.handler import LineHandler, RootHandler
 
 __all__ = ["RING_BYTES", "DebugRing", "FlightRecorder", "debug_ring"]
 
@@ -72,7 +72,7 @@ def debug_ring() -> Iterator[DebugRing]:
             return
 
 
-class FlightRecorder(logging.Handler):
+class FlightRecorder(RootHandler):
     """Keeps what its target does not write, and writes it before an ERROR of the same request.
 
     Lines are rendered and redacted when they are logged, so the ring holds bytes, no objects of the service. That makes

@@ -11,10 +11,14 @@ from weakref import WeakSet
 
 from common.observability.logging.formatter import JsonFormatter
 
-__all__ = ["LineHandler"]
+__all__ = ["LineHandler", "RootHandler"]
 
 
-class LineHandler(logging.Handler):
+class RootHandler(logging.Handler):
+    """A handler of this distribution on the root logger; whoever configures logging again takes it off."""
+
+
+class LineHandler(RootHandler):
     """Sends lines of JSON to a stream.
 
     A sink that fails loses lines, counted in :attr:`lost`, and nothing else: no exception reaches the code that logs,
@@ -40,6 +44,11 @@ class LineHandler(logging.Handler):
         """Lines that no sink took."""
         _HANDLERS.add(self)
         _keep_lines_whole_across_forks()
+
+    @property
+    def lines(self) -> JsonFormatter:
+        """What makes the lines."""
+        return self._lines
 
     def emit(self, record: logging.LogRecord) -> None:
         # The handler's own reentrant lock is held here, so that only this very thread can come in a second time.

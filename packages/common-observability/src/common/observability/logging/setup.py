@@ -9,7 +9,7 @@ from typing import BinaryIO, TextIO
 
 from common.observability.logging.flight_recorder import RING_BYTES, FlightRecorder
 from common.observability.logging.formatter import JsonFormatter
-from common.observability.logging.handler import LineHandler
+from common.observability.logging.handler import LineHandler, RootHandler
 from common.observability.logging.processors import Processor
 from common.observability.logging.redaction import Redaction
 from common.observability.logging.sampling import TraceSampling
@@ -89,7 +89,7 @@ def unify_server_loggers() -> None:
     uvicorn sets its own handlers up when a server is made, maybe after :func:`configure_logging`; the middlewares of
     this distribution therefore call this again when the server starts. Nothing happens before logging is configured.
     """
-    if not any(isinstance(handler, LineHandler) for handler in logging.getLogger().handlers):
+    if not any(isinstance(handler, RootHandler) for handler in logging.getLogger().handlers):
         return
     for name in _SERVER_LOGGERS:
         logger = logging.getLogger(name)
@@ -102,7 +102,7 @@ def unify_server_loggers() -> None:
 
 
 def _writes_to_the_terminal(handler: logging.Handler) -> bool:
-    if isinstance(handler, LineHandler | FlightRecorder) or type(handler).__name__ == "LambdaLoggerHandler":
+    if isinstance(handler, RootHandler) or type(handler).__name__ == "LambdaLoggerHandler":
         return True
     terminal = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
     return type(handler) is logging.StreamHandler and handler.stream in terminal

@@ -7,14 +7,15 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import wait
 from types import FrameType
+from typing import Protocol
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
-from common.observability.logging import LineHandler
+from common.observability.logging.handler import RootHandler
 from common.observability.monitoring.parked import ParkedThread
 
-__all__ = ["FLUSH_WITHIN", "Observability"]
+__all__ = ["FLUSH_WITHIN", "Observability", "Provider"]
 
 FLUSH_WITHIN = 2.0
 """Seconds that the end of the process waits for exporters."""
@@ -27,7 +28,8 @@ class Observability:
         self,
         tracer_provider: TracerProvider | None,
         meter_provider: MeterProvider | None,
-        log_handler: LineHandler,
+        log_handler: RootHandler,
+        logger_provider: "Provider | None" = None,
     ) -> None:
         """Hold what was set up; ``None`` stands for what somebody else provides, or nobody."""
         self.tracer_provider = tracer_provider
@@ -35,7 +37,7 @@ class Observability:
         self.log_handler = log_handler
         self._sinks = [
             (ParkedThread(f"common-flush-{name}"), provider)
-            for name, provider in (("traces", tracer_provider), ("metrics", meter_provider))
+            for name, provider in self._providers(tracer_provider, meter_provider, logger_provider)
             if provider is not None
         ]
 
@@ -70,15 +72,27 @@ class Observability:
 
         signal.signal(signal.SIGTERM, export_and_end)
 
-    def _everywhere(self, work: Callable[[TracerProvider | MeterProvider], object], deadline: float) -> bool:
+    @staticmethod
+    def _providers(*providers: "Provider | None") -> "list[tuple[str, Provider | None]]":
+        return list(zip(("traces", "metrics", "logs"), providers, strict=True))
+
+    def _everywhere(self, work: "Callable[[Provider], object]", deadline: float) -> bool:
         futures = [thread.submit(_bound(work, provider)) for thread, provider in self._sinks]
         done, waiting = wait(futures, timeout=deadline)
         return not waiting and all(future.exception() is None for future in done)
 
 
-def _bound(
-    work: Callable[[TracerProvider | MeterProvider], object], provider: TracerProvider | MeterProvider
-) -> Callable[[], None]:
+class Provider(Protocol):
+    """What the providers of all signals have in common."""
+
+    def force_flush(self, timeout_millis: int = ...) -> bool:
+        """Export what is waiting; return whether that was done in time."""
+
+    def shutdown(self) -> None:
+        """Export what is waiting, and stop."""
+
+
+def _bound(work: Callable[[Provider], object], provider: Provider) -> Callable[[], None]:
     def run() -> None:
         if work(provider) is False:
             raise TimeoutError("Not everything was exported.")

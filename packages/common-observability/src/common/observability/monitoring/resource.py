@@ -7,10 +7,11 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
 from common.core.json_types import AttributeValue
 
-__all__ = ["build_resource"]
+__all__ = ["build_resource", "new_instance_id"]
 
 
-def _new_instance_id() -> str:
+def new_instance_id() -> str:
+    """Return an id that no other process has (semantic conventions, ``service.instance.id``)."""
     return str(uuid.uuid4())
 
 
@@ -21,7 +22,7 @@ def build_resource(
     environment: str | None = None,
     attributes: Mapping[str, AttributeValue] | None = None,
     plugin_attributes: Mapping[str, AttributeValue] | None = None,
-    new_instance_id: Callable[[], str] = _new_instance_id,
+    new_instance_id: Callable[[], str] = new_instance_id,
 ) -> Resource:
     """Return the resource: ``OTEL_*`` environment over arguments over plugins over defaults.
 

@@ -15,11 +15,19 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from common.core.json_types import AttributeValue
 from common.observability.hookspecs import SPAN_PROCESSORS
-from common.observability.logging import Redaction, configure_logging
-from common.observability.monitoring.exporters import exporting_processors, exporting_readers
+from common.observability.logging import JsonFormatter, LineHandler, Redaction, configure_logging
+from common.observability.logging.handler import RootHandler
+from common.observability.logging.setup import take_over_root
+from common.observability.monitoring.exporters import (
+    exporting_processors,
+    exporting_readers,
+    exports_logs,
+    log_endpoint,
+)
+from common.observability.monitoring.forks import INSTANCE_ID, identify_children
 from common.observability.monitoring.guarded import GuardedSpanProcessor
-from common.observability.monitoring.handle import FLUSH_WITHIN, Observability
-from common.observability.monitoring.resource import build_resource
+from common.observability.monitoring.handle import FLUSH_WITHIN, Observability, Provider
+from common.observability.monitoring.resource import build_resource, new_instance_id
 from common.observability.monitoring.sampling import choose_sampler, exclude_probes
 
 if TYPE_CHECKING:
@@ -50,6 +58,7 @@ class _Wishes:
     otlp_endpoint: str | None
     span_file: str
     dev: bool
+    otlp_logs: bool
 
 
 def configure(
@@ -69,6 +78,9 @@ def configure(
     log_level: int | str | None = None,
     log_stream: BinaryIO | TextIO | None = None,
     redaction: Redaction | None = None,
+    otlp_logs: bool = False,
+    sampled_logs: bool = False,
+    flight_recorder: bool | int = False,
     flush_within: float = FLUSH_WITHIN,
 ) -> Observability:
     """Set logs, traces and metrics of this process up, once; a second call changes nothing and is warned of once.
@@ -95,6 +107,10 @@ def configure(
         log_level: Of the root logger; by default that of *settings*, else INFO.
         log_stream: Where log lines go; standard output by default.
         redaction: What is masked in log lines.
+        otlp_logs: Send log records by OTLP too, in place of writing lines; ``OTEL_LOGS_EXPORTER`` goes before it.
+        sampled_logs: Write INFO and below of sampled traces only.
+        flight_recorder: Write the DEBUG lines of a request before its ERROR, see
+            :func:`~common.observability.logging.configure_logging`; lines only, not OTLP.
         flush_within: Seconds that the end of the process waits for exporters.
 
     Raises:
@@ -104,7 +120,8 @@ def configure(
     if _Process.handle is not None:
         return _configured_already(_Process.handle)
     named = (service_name, service_version, environment)
-    resource = _resource(named, settings, plugins, resource_attributes)
+    instance_id = new_instance_id()
+    resource = _resource(named, settings, plugins, resource_attributes, instance_id)
     wishes = _Wishes(
         sample_ratio=sample_ratio,
         plugins=plugins,
@@ -113,10 +130,22 @@ def configure(
         otlp_endpoint=otlp_endpoint,
         span_file=str(span_file or os.environ.get("COMMON_OBS_SPAN_FILE") or ""),
         dev=_is_true(os.environ.get("COMMON_OBS_DEV")) if dev is None else dev,
+        otlp_logs=otlp_logs,
     )
-    level = log_level or (settings.log_level if settings else logging.INFO)
-    handler = configure_logging(level=level, service=_log_fields(resource), stream=log_stream, redaction=redaction)
-    _Process.handle = Observability(*_provide(wishes, resource, os.environ), handler)
+    lines = configure_logging(
+        level=log_level or (settings.log_level if settings else logging.INFO),
+        service=_log_fields(resource),
+        stream=log_stream,
+        redaction=redaction,
+        sampled=sampled_logs,
+        flight_recorder=flight_recorder,
+    )
+    providers = _provide(wishes, resource, os.environ)
+    logs = _export_logs(wishes, lines, resource, redaction, os.environ)
+    given = resource.attributes[INSTANCE_ID]
+    id_of_child = new_instance_id if given == instance_id else lambda: str(given)
+    identify_children(resource, (*providers, logs and logs[1]), lines.lines, id_of_child)
+    _Process.handle = Observability(*providers, *(logs or (lines, None)))
     _Process.handle.end_with_the_process(flush_within)
     return _Process.handle
 
@@ -131,6 +160,7 @@ def _resource(
     settings: "Settings | None",
     plugins: "Plugins | None",
     attributes: Mapping[str, AttributeValue] | None,
+    instance_id: str,
 ) -> Resource:
     by_settings = (
         (settings.service_name, settings.service_version, settings.environment) if settings else (None, None, None)
@@ -142,6 +172,7 @@ def _resource(
         environment=environment,
         attributes=attributes,
         plugin_attributes=plugins.resource_attributes() if plugins else None,
+        new_instance_id=lambda: instance_id,
     )
 
 
@@ -159,6 +190,29 @@ def _provide(
         return None, None
     exclude_probes(environ)
     return _provide_traces(wishes, resource, environ), _provide_metrics(wishes, resource, environ)
+
+
+def _export_logs(
+    wishes: _Wishes,
+    lines: LineHandler,
+    resource: Resource,
+    redaction: Redaction | None,
+    environ: Mapping[str, str],
+) -> tuple[RootHandler, Provider] | None:
+    """Put an exporting handler in the place of *lines* where that is wanted; never both."""
+    if _is_true(environ.get("OTEL_SDK_DISABLED")) or not exports_logs(wishes.otlp_logs, environ):
+        return None
+    from common.observability.monitoring import otlp
+    from common.observability.monitoring.log_export import LogExportHandler
+
+    logs = otlp.OtlpLogs(log_endpoint(wishes.otlp_endpoint, environ), resource)
+    handler = LogExportHandler(JsonFormatter(redaction=redaction), logs, beside=lines)
+    handler.setLevel(lines.level)
+    for chosen in lines.filters:
+        handler.addFilter(chosen)
+    root = take_over_root(logging.getLogger().level, None)
+    root.addHandler(handler)
+    return handler, logs.provider
 
 
 def _provide_traces(wishes: _Wishes, resource: Resource, environ: Mapping[str, str]) -> TracerProvider | None:
