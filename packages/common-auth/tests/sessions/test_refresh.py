@@ -228,6 +228,18 @@ def test_a_repetition_does_not_prolong_the_window(house: Any, clock: FrozenClock
         house.refresh(first)
 
 
+def test_a_repetition_that_asks_for_less_is_another_access_token(house: Any) -> None:
+    """One refresh token; but an access token of another scope or other roles has an id of its own (RFC 7519, 4.1.7)."""
+    first = house.login(scope=["a", "b"], roles=["r"])
+    whole, less = house.refresh(first), house.refresh(first, scope=["a"])
+    house.enable("u-1", roles=("s",))
+    others = house.refresh(first)
+    ids = {house.manager.validate(pair.access_token).token_id for pair in (whole, less, others)}
+
+    assert 1 == len({pair.refresh_token for pair in (whole, less, others)})
+    assert 3 == len(ids)
+
+
 def test_a_repetition_survives_a_rotation_of_keys(house: Any, clock: FrozenClock) -> None:
     """The successor is signed by the key that signed it first, though another has become active."""
     first = house.login()

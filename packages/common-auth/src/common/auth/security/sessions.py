@@ -6,6 +6,7 @@ honest clients alive whose answer was lost: for some seconds, the token just bef
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -282,19 +283,20 @@ class Sessions:
             granted: The part of the family's scope that the access token gets.
         """
         parts, scope = self._parts, tuple(one for one in family.scope if one in granted)
+        held = tuple(family.roles if roles is None else roles)
         refresh_token = parts.refresh.write(family)
         rest = timedelta(seconds=family.expires_at - family.issued_at)
         access = parts.access.issue(
             family.user_id,
             session=family.session,
             epoch=family.epoch,
-            roles=family.roles if roles is None else roles,
+            roles=held,
             scope=scope,
             ttl=min(parts.tokens.access_ttl, rest),
             client_id=family.client_id,
             authenticated_at=None if family.authenticated_at is None else moment(family.authenticated_at),
             methods=family.methods,
-            token_id=_access_token_id(family),
+            token_id=_access_token_id(family, held, scope),
             issued_at=family.issued_at,
             key=parts.refresh.key_of(family),
         )
@@ -340,9 +342,11 @@ class Sessions:
         return min(int(now) + int(self._profile.idle.total_seconds()), expires_at)
 
 
-def _access_token_id(family: RefreshFamily) -> str:
-    """Return the id of the access token beside the family's current refresh token: 128 bits that follow from its id."""
-    return base64url(hashlib.sha256(f"access {family.session} {family.token_id}".encode()).digest()[:16])
+def _access_token_id(family: RefreshFamily, roles: Sequence[str], scope: Sequence[str]) -> str:
+    """Return the id of an access token beside the family's current refresh token: 128 bits that follow from that one's
+    id, another for each grant (RFC 7519, section 4.1.7)."""
+    seed = json.dumps([family.session, family.token_id, list(roles), list(scope)])
+    return base64url(hashlib.sha256(b"access token id " + seed.encode()).digest()[:16])
 
 
 def _require_claims(
