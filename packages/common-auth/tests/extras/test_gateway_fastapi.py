@@ -18,6 +18,8 @@ from common.auth.gateway.signer import GatewaySigner
 from common.auth.security.audit_logger import AuditLogger
 from common.auth.security.audit_sinks import MemorySink
 from common.auth.security.keys import KeyRing, SigningKey
+from common.auth.security.memory_stores import MemoryNonceStore
+from common.auth.testing.unreliable_store import UnreliableStore
 
 KEYS = KeyRing([SigningKey.generate("EdDSA", kid="gateway-1")], issuer="gateway")
 GATEWAY = GatewaySigner(KEYS)
@@ -40,12 +42,13 @@ def signed(path: str, identity: Identity = ADA) -> list[tuple[bytes, bytes]]:
 class Doors:
     """One application in two dresses: behind the middleware, and with the dependency alone."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, **options: Any) -> None:
         self.trail = MemorySink()
         self.audit = AuditLogger([self.trail], service="orders")
         validator = HeaderValidator(
-            mode=TrustMode.ASSERTION, service="orders", keys=KEYS, roles={"trader", "operator"}, sources={"gateway"}
-        )
+            mode=TrustMode.ASSERTION, service="orders", keys=KEYS, roles={"trader", "operator"}, sources={"gateway"},
+            **options,
+        )  # fmt: skip
         self.app = FastAPI()
         add_problem_answers(self.app, audit=self.audit)
         if kind == "middleware":
@@ -217,3 +220,21 @@ def test_the_dependency_checks_the_peer_too(get: Get, serve: Callable[[Any], int
     assert 401 == get(port, "/elsewhere", signed("/elsewhere"))[0]
     with pytest.raises(ConfigurationError):
         current_identity(peers=here)
+
+
+@pytest.mark.parametrize("kind", ["middleware", "dependency"])
+def test_a_proof_is_used_up_for_all_processes_in_either_dress(kind: str, serve: Callable[[Any], int], get: Get) -> None:
+    """The second process refuses what the first one has served; with the store away nothing is served (auth G4, G16)."""
+    store = UnreliableStore(MemoryNonceStore())
+    doors = [Doors(kind, nonces=store) for _ in range(2)]
+    ports = [serve(each.app) for each in doors]
+    request = signed("/me")
+
+    answers = [get(port, "/me", request) for port in ports]
+    store.is_down = True
+    unserved = get(ports[0], "/me", signed("/me"))
+
+    assert [200, 401, 503] == [status for status, _, _ in (*answers, unserved)]
+    assert ["untrusted_request", "auth_unavailable"] == [answers[1][2]["code"], unserved[2]["code"]]
+    for each in doors:
+        each.audit.close()

@@ -10,16 +10,21 @@ import pytest
 
 from common.auth.dynamo.entity_types import DENIED, EPOCH, NONCE, SESSION
 from common.auth.exceptions import (
+    AssertionReplayed,
     InvalidCredentials,
     RateLimited,
     RevocationUnavailable,
     StoreUnavailable,
     TokenError,
 )
+from common.auth.gateway.header_validator import HeaderValidator, TrustMode
+from common.auth.gateway.identity import Identity
+from common.auth.gateway.signer import GatewaySigner
 from common.auth.security.api_keys import ApiKeyManager
 from common.auth.security.authenticator import Authenticator, Rehash
 from common.auth.security.clock import epoch_seconds
 from common.auth.security.context import RequestContext
+from common.auth.security.keys import KeyRing, SigningKey
 from common.auth.security.login_guard import LoginGuard
 from common.auth.security.password_manager import PasswordManager
 from common.auth.security.secrets import SecretBytes
@@ -30,7 +35,7 @@ from common.auth.testing.store_laws import make_family
 from common.core.utils.clock import FrozenClock
 from common.dynamo.execution import Pattern
 from common.dynamo.requests import Scan
-from common.dynamo.testing import FaultPlan, FaultRates
+from common.dynamo.testing import FaultPlan, FaultRates, spend
 
 CTX = RequestContext(client_id="web", source_ip="192.0.2.7")
 RIGHT = "violet-tractor-mumbles-sonnet"
@@ -180,6 +185,26 @@ def test_of_two_hundred_guesses_at_once_ten_are_verified(
 
     assert "logged in" not in answers
     assert 1 <= len(verified) <= 10
+
+
+def test_an_assertion_is_used_up_for_every_process(stores: Any, clock: FrozenClock) -> None:
+    """By one conditional write; expired entries that are still there do not count (auth G4)."""
+    keys = KeyRing([SigningKey.generate("EdDSA", kid="g1")], issuer="gateway", clock=clock)
+    ada = Identity(user_id="u-ada", roles=frozenset({"trader"}), request_id="0190163d-8694", source="gateway")
+    headers = GatewaySigner(keys, clock=clock).sign(ada, audience="orders", method="GET", raw_path=b"/orders")
+    processes = [
+        HeaderValidator(
+            mode=TrustMode.ASSERTION, service="orders", keys=keys, roles={"trader"}, sources={"gateway"},
+            nonces=stores.nonces, clock=clock,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    identities = [process.validate("GET", b"/orders", headers) for process in processes]
+
+    with spend(wcu=1, rcu=0, trips=1):
+        processes[0].claim(identities[0])
+    with spend(rcu=0, trips=1), pytest.raises(AssertionReplayed):
+        processes[1].claim(identities[1])
 
 
 ISSUE: dict[str, Callable[[Any], object]] = {

@@ -3,15 +3,19 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from common.auth.exceptions import (
     AssertionReplayed,
+    AuthError,
     AuthorizationError,
+    AuthUnavailable,
     GatewayTrustError,
     HeaderMalformed,
     HeaderSpoofed,
 )
+from common.auth.gateway.claiming import ClaimingPool
 from common.auth.gateway.header_validator import HeaderValidator
 from common.auth.gateway.identity import REQUEST_ID_FORM, Identity
 from common.auth.gateway.peers import Peer, PeerRule
@@ -65,6 +69,7 @@ class Admission:
         self._peers = peers
         self._audit = audit
         self._new_request_id = new_request_id or Uuid7Generator()
+        self._claims = ClaimingPool()
 
     def request_id(self, headers: RawHeaders) -> str:
         """Return the id that the request came with, if it came with one of good form, else a new one."""
@@ -96,7 +101,23 @@ class Admission:
             self._report(error, arrival, request_id)
             raise
 
-    def _report(self, error: GatewayTrustError, arrival: Arrival, request_id: str) -> None:
+    async def let_in(self, arrival: Arrival, request_id: str, *, anonymous: bool = False) -> Identity | None:
+        """Same as :meth:`admit`, and where the validator is strict, the proof is used up in all processes too.
+
+        Raises:
+            GatewayTrustError: Same as :meth:`admit`; the proof was used before.
+            StoreUnavailable: Whether it was, cannot be found out; this has been logged and audited.
+        """
+        identity = self.admit(arrival, request_id, anonymous=anonymous)
+        if identity is not None and self._validator.is_strict:
+            try:
+                await self._claims.run(partial(self._validator.claim, identity))
+            except (GatewayTrustError, AuthUnavailable) as error:
+                self._report(error, arrival, request_id)
+                raise
+        return identity
+
+    def _report(self, error: AuthError, arrival: Arrival, request_id: str) -> None:
         _log.warning("Request refused: %s.", error.reason, extra={"request_id": request_id})
         if self._audit is not None:
             self._audit.emit(
@@ -134,7 +155,7 @@ def trusted_headers(headers: RawHeaders, identity: Identity | None, request_id: 
     return without_identity(headers) + proven
 
 
-def _event_type(error: GatewayTrustError) -> str:
+def _event_type(error: AuthError) -> str:
     if error.reason == "header_mismatch":
         return "gateway_mismatch"
     for kind, name in _EVENT_TYPES:

@@ -64,6 +64,7 @@ class CurrentIdentity(SecurityBase):
 
         Raises:
             GatewayTrustError: There is none, or the request cannot be believed.
+            StoreUnavailable: Whether its proof was used before, cannot be found out.
         """
         identity = identity_of(connection.scope)
         if identity is not None:
@@ -71,7 +72,7 @@ class CurrentIdentity(SecurityBase):
         if self._admission is None or request_id_of(connection.scope) is not None:
             # The middleware let somebody through whom it does not know: an anonymous or exempt endpoint.
             raise HeaderMissing(reason="anonymous")
-        identity = _admitted(self._admission, connection)
+        identity = await _admitted(self._admission, connection)
         response.headers["X-Request-ID"] = identity.request_id
         return identity
 
@@ -162,11 +163,11 @@ def add_problem_answers(app: FastAPI, *, audit: AuditEmitter | None = None) -> N
     app.add_exception_handler(AuthError, answer)  # type: ignore[arg-type]  # Starlette types it for Request alone
 
 
-def _admitted(admission: Admission, connection: HTTPConnection) -> Identity:
+async def _admitted(admission: Admission, connection: HTTPConnection) -> Identity:
     arrival = arrival_of(connection.scope)
     request_id = admission.request_id(arrival.headers)
     connection.scope[REQUEST_ID_MEMBER] = request_id
-    identity = admission.admit(arrival, request_id)
+    identity = await admission.let_in(arrival, request_id)
     if identity is None:
         raise HeaderMissing(reason="anonymous")
     members = proven(arrival.headers, identity, identity.request_id)

@@ -23,6 +23,7 @@ from common.auth.gateway.replay import ReplayMemory
 from common.auth.gateway.trust import USUAL_LIMITS, HeaderLimits, TrustMode
 from common.auth.security.clock import SYSTEM, Clock, epoch_seconds
 from common.auth.security.signing_keys import KeySource
+from common.auth.security.stores import NonceStore
 
 __all__ = ["HeaderLimits", "HeaderValidator", "TrustMode"]
 
@@ -30,7 +31,10 @@ _log = logging.getLogger("common.auth.gateway")
 
 
 class HeaderValidator:
-    """Validates the identity headers of requests to one service. Safe to use from any thread or event loop; no I/O.
+    """Validates the identity headers of requests to one service. Safe to use from any thread or event loop.
+
+    Only :meth:`claim` does I/O: it holds a proof to be used once over all processes, where :meth:`validate` knows those of
+    its own process.
 
     Args:
         mode: What proves that a request came through the gateway.
@@ -41,6 +45,8 @@ class HeaderValidator:
         sources: The services that may call, as the gateway names them.
         peers: Assertion mode: the keys of services that may call this one on behalf of a user. The issuer of each is
             the service's name.
+        nonces: Where all processes of the service remember which proofs were used; see :meth:`claim`. ``None`` leaves it
+            to each process.
         limits: Sizes and times.
         environment: Where the service runs; ``insecure_trust`` is refused in ``production``, the default.
         clock: The time.
@@ -69,6 +75,7 @@ class HeaderValidator:
         roles: Collection[str],
         sources: Collection[str],
         peers: Sequence[KeySource] = (),
+        nonces: NonceStore | None = None,
         limits: HeaderLimits = USUAL_LIMITS,
         environment: str = "production",
         clock: Clock = SYSTEM,
@@ -78,6 +85,7 @@ class HeaderValidator:
         self._limits = limits
         self._clock = clock
         self._replays = ReplayMemory(limits.nonces)
+        self._nonces = nonces
         known_sources = frozenset(map(_name, sources)) | {_name(peer.issuer) for peer in peers}
         self._grammar = HeaderGrammar(_roles(roles), known_sources, limits.roles)
         self._ring: HmacRing | None = None
@@ -99,6 +107,8 @@ class HeaderValidator:
             self._ring = _hmac_ring(keys)
         else:
             _warn_of_insecure_trust(environment, service)
+        if nonces is not None and self.mode is TrustMode.INSECURE_TRUST:
+            raise ConfigurationError("Without proof nothing is used up: leave nonces= out.", reason="nothing_to_claim")
 
     def validate(self, method: str, raw_path: bytes, headers: RawHeaders) -> Identity:
         """Return who is asking.
@@ -130,6 +140,32 @@ class HeaderValidator:
         ):
             raise AssertionReplayed(reason="replayed")
         return identity
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether each identity has to be claimed before it counts."""
+        return self._nonces is not None
+
+    def claim(self, identity: Identity) -> None:
+        """Use up the proof of *identity*, which :meth:`validate` has returned, in all processes of the service.
+
+        One conditional write to the store of nonces. Blocks: not for an event loop; the middleware calls it on a thread.
+
+        Raises:
+            AssertionReplayed: Another process, or this one, has claimed it before.
+            StoreUnavailable: The store does not answer. The request is not to be served.
+            ConfigurationError: There is no store.
+        """
+        if self._nonces is None:
+            raise ConfigurationError(
+                "Nothing remembers what was used: give HeaderValidator a store as nonces=.", reason="no_nonces"
+            )
+        evidence = identity.evidence
+        if evidence is None:
+            raise AssertionInvalid(reason="unproven")
+        name = f"{self.service} {evidence.replay_key}"
+        if not self._nonces.claim(name, expires_at=evidence.expires, now=epoch_seconds(self._clock)):
+            raise AssertionReplayed(reason="replayed_elsewhere")
 
     def is_unclaimed(self, headers: RawHeaders) -> bool:
         """Tell whether *headers* say nothing about who is asking, as on an endpoint that is open to everybody.

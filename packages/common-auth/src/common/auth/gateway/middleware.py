@@ -3,7 +3,13 @@
 from collections.abc import Callable, Collection
 from typing import Any
 
-from common.auth.exceptions import AuthError, AuthorizationError, ConfigurationError, GatewayTrustError
+from common.auth.exceptions import (
+    AuthError,
+    AuthorizationError,
+    AuthUnavailable,
+    ConfigurationError,
+    GatewayTrustError,
+)
 from common.auth.gateway.admission import Admission, Arrival, report_denial, trusted_headers
 from common.auth.gateway.asgi import (
     ASGIApp,
@@ -131,8 +137,8 @@ class GatewayAuthMiddleware:
         arrival = arrival_of(scope)
         request_id = self._admission.request_id(arrival.headers)
         try:
-            identity = self._identity(arrival, request_id)
-        except GatewayTrustError as error:
+            identity = await self._identity(arrival, request_id)
+        except (GatewayTrustError, AuthUnavailable) as error:
             if scope["type"] == "websocket":
                 await receive()  # the connection is answered when it has been announced
             await _refuse(error, request_id, scope, send)
@@ -146,10 +152,10 @@ class GatewayAuthMiddleware:
             # What the router found is for the layers around too: spans and access lines are named after the route.
             scope.update((name, inner[name]) for name in _FOUND_BY_ROUTERS if name in inner)
 
-    def _identity(self, arrival: Arrival, request_id: str) -> Identity | None:
+    async def _identity(self, arrival: Arrival, request_id: str) -> Identity | None:
         if _names(self._exempt, arrival):
             return None
-        return self._admission.admit(arrival, request_id, anonymous=_names(self._anonymous, arrival))
+        return await self._admission.let_in(arrival, request_id, anonymous=_names(self._anonymous, arrival))
 
     async def _run(
         self,
