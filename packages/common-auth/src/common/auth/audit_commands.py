@@ -1,4 +1,4 @@
-"""The commands ``common audit verify``, ``common audit tail`` and ``common audit query``."""
+"""The commands ``common audit verify``, ``tail``, ``query`` and ``erase``."""
 
 import json
 import sys
@@ -11,6 +11,7 @@ from itertools import islice
 
 from common.auth.exceptions import ConfigurationError
 from common.auth.security.audit_anchor import PublicKeys
+from common.auth.security.audit_concealment import Concealment
 from common.auth.security.audit_files import TrailFiles, find_trails, follow, last_lines, read_lines
 from common.auth.security.audit_ocsf import to_ocsf
 from common.auth.security.audit_reading import EventFilter, read_event
@@ -93,13 +94,14 @@ def _tail(app: App, arguments: Namespace) -> int:
     if arguments.follow and len(trails) > 1:
         raise ConfigurationError("Only one file can be followed. Name it.")
     ends = {trail.path: trail.path.stat().st_size for trail in trails if trail.path.exists()}
+    show = _Printer(settings, arguments)
     for trail in trails:
-        _print(last_lines(trail.files(), arguments.lines, lambda line: _is_wanted(line, wanted)), arguments)
+        show(last_lines(trail.files(), arguments.lines, lambda line: _is_wanted(line, wanted)))
     if arguments.follow:
         path = trails[0].path
         lines = follow(path, wait=lambda: time.sleep(_SECONDS_BETWEEN_LOOKS), begin=ends.get(path, 0))
         with suppress(KeyboardInterrupt):  # the way to end it
-            _print((line for line in lines if _is_wanted(line, wanted)), arguments)
+            show(line for line in lines if _is_wanted(line, wanted))
     return 0
 
 
@@ -107,7 +109,8 @@ def _query(app: App, arguments: Namespace) -> int:
     settings = AuditSettings.of(app.settings)
     wanted = _filter(settings, arguments)
     lines = (line for trail in _trails(settings, arguments.trail) for line in read_lines(trail.files()))
-    _print(islice((line for line in lines if _is_wanted(line, wanted)), arguments.limit), arguments)
+    show = _Printer(settings, arguments)
+    show(islice((line for line in lines if _is_wanted(line, wanted)), arguments.limit))
     return 0
 
 
@@ -120,6 +123,9 @@ def _filter(settings: AuditSettings, arguments: Namespace) -> EventFilter:
     people = list(arguments.subject or ())
     if settings.key is not None:
         people += map(settings.pseudonym, arguments.subject or ())
+    if settings.subject_keys is not None:
+        keys = map(settings.subject_keys.find, arguments.subject or ())
+        people += [key.id for key in keys if key is not None]
     return EventFilter(
         types=arguments.type or (),
         outcomes=arguments.outcome or (),
@@ -130,16 +136,27 @@ def _filter(settings: AuditSettings, arguments: Namespace) -> EventFilter:
     )
 
 
-def _print(lines: Iterable[bytes], arguments: Namespace) -> None:
-    for line in lines:
+class _Printer:
+    """Prints stored lines in the form that is asked for."""
+
+    def __init__(self, settings: AuditSettings, arguments: Namespace) -> None:
+        self._arguments = arguments
+        keys = settings.subject_keys if arguments.reveal else None
+        if arguments.reveal and keys is None:
+            raise ConfigurationError(f"{PREFIX}SUBJECT_KEYS is not set, so that nothing can be revealed.")
+        self._reveal = Concealment(keys).reveal if keys is not None else None
+
+    def __call__(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            print(self._form(line), flush=True)
+
+    def _form(self, line: bytes) -> str:
         event = read_event(line)
-        if arguments.json:
-            text = line.decode("ascii", "backslashreplace").rstrip("\n")
-        elif event is not None and arguments.ocsf:
-            text = json.dumps(to_ocsf(event))
-        else:
-            text = "" if event is None else _readable(event)
-        print(text, flush=True)
+        if event is None or self._arguments.json:
+            return line.decode("ascii", "backslashreplace").rstrip("\n")
+        if self._reveal is not None:
+            event = self._reveal(event)
+        return json.dumps(to_ocsf(event)) if self._arguments.ocsf else _readable(event)
 
 
 def _readable(event: AuditEvent) -> str:
@@ -186,6 +203,7 @@ def _event_arguments(parser: ArgumentParser) -> None:
         "--subject", action="append", metavar="ID",
         help=f"by or about this person: an id, or a hash as stored; with {PREFIX}KEY also a name that was hashed",
     )  # fmt: skip
+    parser.add_argument("--reveal", action="store_true", help="open what is sealed, where its key is not erased")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the stored lines")
     form.add_argument("--ocsf", action="store_true", help="print events of OCSF 1.8.0")
@@ -212,6 +230,24 @@ def _count(text: str) -> int:
     return number
 
 
+# erase
+
+
+def _erase(app: App, arguments: Namespace) -> int:
+    keys = AuditSettings.of(app.settings).subject_keys
+    if keys is None:
+        raise ConfigurationError(f"{PREFIX}SUBJECT_KEYS is not set: events are stored as they are.")
+    if not keys.erase(arguments.subject):
+        print("There is no key of this person.", file=sys.stderr)
+        return 1
+    print("Erased: what the trail has sealed for this person cannot be read any more.")
+    return 0
+
+
+def _erase_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("subject", metavar="ID", help="the person, as services name them")
+
+
 AUDIT_COMMANDS = (
     CliCommand("audit", "Verify and read the audit trail."),
     CliCommand(
@@ -223,4 +259,5 @@ AUDIT_COMMANDS = (
     ),
     CliCommand("audit tail", "Show the newest events.", _tail, _tail_arguments, needs_all_plugins=False),
     CliCommand("audit query", "Show the events that match.", _query, _query_arguments, needs_all_plugins=False),
+    CliCommand("audit erase", "Delete a person's key; the trail stays whole.", _erase, _erase_arguments),
 )

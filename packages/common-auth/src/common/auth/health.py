@@ -81,7 +81,8 @@ class PepperCheck:
 
 
 class AuditCheck:
-    """WARN while a sink is not working, has lost events or falls behind; FAIL while none works. Added by the service.
+    """WARN while a sink is not working, has lost events or falls behind, or an anchor is late; FAIL while no sink works.
+    Added by the service.
 
     It is not critical: logins go on without a trail, and operations that need one refuse themselves.
     """
@@ -102,5 +103,7 @@ class AuditCheck:
             status, reason = Status.WARN, "sink_not_working"
         elif any(sink.unreported for sink in stats.sinks) or stats.depth * 2 > stats.queue:
             status, reason = Status.WARN, "falling_behind"
+        elif self._audit.is_anchor_late:
+            status, reason = Status.WARN, "anchors_late"
         states = {sink.name: sink.state.value for sink in stats.sinks}
         return Outcome(status, reason, observed=(float(stats.depth), "1"), detail={**states, "dropped": stats.dropped})

@@ -16,10 +16,11 @@ from common.auth.doctor import Finding
 from common.auth.exceptions import AuditUnavailable, ConfigurationError
 from common.auth.security.audit_anchorer import Anchorer, Anchoring
 from common.auth.security.audit_chain import Chain
+from common.auth.security.audit_concealment import CONCEALED_ROOM, Concealment
 from common.auth.security.audit_entry import Acknowledgement, Content, Entry
 from common.auth.security.audit_event_form import EventForm
 from common.auth.security.audit_lane import Lane
-from common.auth.security.audit_line import Serialiser, checked_serialiser, encode_event, fits, to_json
+from common.auth.security.audit_line import DETAILS_ROOM, Serialiser, checked_serialiser, encode_event, fits, to_json
 from common.auth.security.audit_mac import EvolvingKey
 from common.auth.security.audit_query import AuditPage, AuditQuery, reader_among
 from common.auth.security.audit_sink_state import SinkPolicy, SinkState
@@ -41,6 +42,7 @@ from common.auth.security.key_strength import require_strong_secret
 from common.auth.security.redaction import Redactor
 from common.auth.security.secrets import SecretBytes
 from common.auth.security.sink_rules import check_sinks
+from common.auth.security.subject_keys import SubjectKeys
 from common.core.audit import AuditOutcome, AuditSink, AuditType
 
 __all__ = ["AuditEmitter", "AuditLogger", "AuditStats", "EventRef", "FlushReport", "SinkPolicy"]
@@ -65,6 +67,8 @@ class AuditLogger:
             comparable within this process only.
         anchoring: Where signed statements of the trail's head go, so that it can be verified; ``None`` for none. Only
             the chains of durable sinks are anchored.
+        subject_keys: Keys of persons: what tells of one is stored sealed, so that it can be erased; ``None`` stores it
+            as it is.
         policy: How long a sink may take, and what happens when it fails.
         owners: Name of the plugin that contributed a sink, by name of the sink, for logs and counters.
         serialise: Makes JSON of an event; ``orjson.dumps`` is one.
@@ -95,6 +99,7 @@ class AuditLogger:
         queue: int = 10_000,
         key: SecretBytes | None = None,
         anchoring: Anchoring | None = None,
+        subject_keys: SubjectKeys | None = None,
         policy: SinkPolicy | None = None,
         owners: Mapping[str, str] | None = None,
         serialise: Serialiser = to_json,
@@ -110,6 +115,7 @@ class AuditLogger:
         self._redactor = Redactor(key or SecretBytes(random(_KEY_BYTES)))
         self._has_key = key is not None
         self._anchoring = anchoring
+        self._concealment = Concealment(subject_keys, random=random) if subject_keys is not None else None
         self._policy = policy or SinkPolicy()
         self._owners = dict(owners or {})
         self._serialise = checked_serialiser(serialise)
@@ -122,6 +128,11 @@ class AuditLogger:
     def stream(self) -> str:
         """Name of this process's ordered sequence: the service and a random boot id."""
         return self._stream
+
+    @property
+    def is_anchor_late(self) -> bool:
+        """Whether an anchor is overdue by half of its interval."""
+        return self._anchorer is not None and self._anchorer.is_late
 
     def start(self) -> None:
         """Start the threads now instead of with the first event. Calling it again does nothing."""
@@ -343,6 +354,7 @@ class AuditLogger:
             service=self._service,
             boot_id=self._random(8).hex(),
             redactor=self._redactor,
+            room=DETAILS_ROOM if self._concealment is None else CONCEALED_ROOM,
             clock=self._clock,
             random=self._random,
         )
@@ -446,7 +458,14 @@ class AuditLogger:
         return EventRef(fields["id"], entry.stream, entry.seq)
 
     def _content(self, fields: dict[str, Any]) -> Content:
-        return Content(fields, self._body(fields))
+        return (
+            Content(fields, self._body(fields)) if self._concealment is None else Content(fields, None, self._conceal)
+        )
+
+    def _conceal(self, fields: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Seal what belongs to persons; on a sink's thread, since keys may have to be fetched."""
+        concealed = fields if self._concealment is None else self._concealment.conceal(fields)
+        return concealed, self._body(concealed)
 
     def _body(self, fields: dict[str, Any]) -> bytes:
         body = encode_event(fields, self._serialise)

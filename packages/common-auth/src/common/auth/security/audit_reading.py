@@ -1,16 +1,13 @@
 """Reads stored lines back as events, and picks those that are asked for."""
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from common.core.audit import AuditEvent, AuditOutcome, Severity
+from common.auth.security.audit_query import event_in
+from common.core.audit import AuditEvent
 
 __all__ = ["EventFilter", "read_event"]
-
-_OPTIONAL = ("reason", "actor", "subject", "session", "request_id", "source_service", "source_ip")
 
 
 def read_event(line: bytes) -> AuditEvent | None:
@@ -23,27 +20,9 @@ def read_event(line: bytes) -> AuditEvent | None:
     True
     """
     try:
-        stored = json.loads(line)
-        return _event(stored, stored["event"])
-    except (ValueError, TypeError, KeyError):
+        return event_in(line)
+    except ValueError:
         return None
-
-
-def _event(stored: dict[str, Any], event: dict[str, Any]) -> AuditEvent:
-    return AuditEvent(
-        id=event["id"],
-        time=datetime.fromisoformat(event["time"]),
-        stream=stored["stream"],
-        boot_id=event["boot_id"],
-        seq=stored["seq"],
-        type=event["type"],
-        outcome=AuditOutcome(event["outcome"]),
-        severity=Severity(event["severity"]),
-        service=event["service"],
-        details=event.get("details", {}),
-        truncated=event.get("truncated", False),
-        **{name: event.get(name) for name in _OPTIONAL},
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

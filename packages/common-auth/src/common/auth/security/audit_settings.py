@@ -16,6 +16,7 @@ from common.auth.security.key_strength import require_strong_secret
 from common.auth.security.keys import SigningKey
 from common.auth.security.redaction import Redactor
 from common.auth.security.secrets import SecretBytes
+from common.auth.security.subject_keys import FileSubjectKeys, SubjectKeys
 from common.core.audit import AuditSink
 from common.core.hookspecs import AUDIT_SINKS
 from common.core.plugins import Plugins
@@ -51,6 +52,8 @@ class AuditSettings:
     COMMON_AUTH_AUDIT_ANCHOR_KEY    the Ed25519 key that signs them: PEM or a JWK          none
     COMMON_AUTH_AUDIT_ANCHOR_KEYS   path of the public keys, for ``common audit verify``:  none
                                     PEM or a JWK set
+    COMMON_AUTH_AUDIT_SUBJECT_KEYS  folder of the keys of persons: what tells of one is    none
+                                    stored sealed, and can be erased
     COMMON_AUTH_AUDIT_MAC_KEY       base64, at least 32 bytes: each line gets a MAC        none
     ==============================  =====================================================  ===========
     """
@@ -68,6 +71,7 @@ class AuditSettings:
     anchor_key: SigningKey | None = None
     anchor_keys: str | None = None
     mac_key: SecretBytes | None = None
+    subject_keys: SubjectKeys | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "AuditSettings":
@@ -91,6 +95,7 @@ class AuditSettings:
             anchor_key=_signing_key(section),
             anchor_keys=section.text("ANCHOR_KEYS", None),
             mac_key=_secret(section, "MAC_KEY"),
+            subject_keys=FileSubjectKeys(folder) if (folder := section.text("SUBJECT_KEYS", None)) else None,
         )
 
     def sinks(self) -> tuple[AuditSink, ...]:
@@ -163,6 +168,7 @@ def audit_logger(settings: Settings, plugins: Plugins, **options: Any) -> AuditL
         "owners": owners_of_sinks(plugins),
         "key": wanted.key,
         "anchoring": wanted.anchoring(),
+        "subject_keys": wanted.subject_keys,
     }
     return AuditLogger(plugins.audit_sinks(), **{**described, **options})
 
