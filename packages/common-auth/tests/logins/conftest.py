@@ -128,6 +128,11 @@ class Desk:
         salt = self.stored[name][-60:-31].encode()
         return self.digest.salts.count(salt)
 
+    def held(self) -> dict[str, LoginCounter]:
+        """Return everything that the store holds, by bucket."""
+        with self.counters._counters.reading() as counters:
+            return dict(counters)
+
     def events(self) -> list[AuditEvent]:
         """Return what the trail has."""
         assert self.audit.flush(5.0).complete
