@@ -264,7 +264,7 @@ def test_acmes_entity_type_gets_a_full_dao(everything: Environment) -> None:
             "refusals": {"again": "AlreadyExists", "unique": "UniqueViolation", "stale": "VersionConflict"},
             "gone": True,
         },
-        "told": {"indexes": ["GSI1", "GSI2"], "exported": True, "policy": True, "streamed": [1, 2, 3, 5]},
+        "told": {"indexes": ["GSI1", "GSI2", "GSI9"], "exported": True, "policy": True, "streamed": [1, 2, 3, 5]},
         "read": {"state": "paid", "cost": [1.0, 1], "pages": [[1], [3]], "before": [1, 2, 3], "after": [1, 3]},
         "spans": [
             "Database.transaction",

@@ -100,15 +100,11 @@ class HeaderValidator:
                 limits=limits,
             )
         elif peers:
-            raise ConfigurationError(
-                "Peers sign assertions, so they need mode assertion.", reason="peers_need_assertions"
-            )
+            raise ConfigurationError("Peers sign assertions: use mode assertion.", reason="peers_need_assertions")
         elif self.mode is TrustMode.HMAC:
             self._ring = _hmac_ring(keys)
         else:
-            _warn_of_insecure_trust(environment, service)
-        if nonces is not None and self.mode is TrustMode.INSECURE_TRUST:
-            raise ConfigurationError("Without proof nothing is used up: leave nonces= out.", reason="nothing_to_claim")
+            _warn_of_insecure_trust(environment, service, nonces)
 
     def validate(self, method: str, raw_path: bytes, headers: RawHeaders) -> Identity:
         """Return who is asking.
@@ -306,7 +302,9 @@ def _hmac_ring(keys: KeySource | HmacRing | None) -> HmacRing:
     return keys
 
 
-def _warn_of_insecure_trust(environment: str, service: str) -> None:
+def _warn_of_insecure_trust(environment: str, service: str, nonces: NonceStore | None) -> None:
+    if nonces is not None:
+        raise ConfigurationError("Without proof nothing is used up: leave nonces= out.", reason="nothing_to_claim")
     if environment.lower() in ("production", "prod"):
         raise ConfigurationError(
             "Mode insecure_trust is refused in production. Use assertion, or say where this runs: environment='development'.",
