@@ -328,6 +328,20 @@ def test_unlocking_gives_strangers_their_attempts_back(desk: Callable[..., Any])
     assert "u-ada" == users.login("ada", RIGHT)
 
 
+def test_unlocking_for_a_client_opens_its_network_and_device_too(desk: Callable[..., Any]) -> None:
+    """Who has reset the password where somebody else had locked the network of the account need not wait either."""
+    users = desk(limits=LoginLimits(free=1, cap=1))
+    users.login("ada", RIGHT, ip=HOME)
+    cookie = users.guard.device_cookie("ada").reveal()
+    users.tried("ada", 3, ip=HOME, device=cookie)
+    users.guard.unlock("ada")
+    assert isinstance(users.outcome("ada", RIGHT, ip=HOME, device=cookie), RateLimited)
+    users.guard.unlock("ada", RequestContext(source_ip=HOME, device=cookie))
+
+    assert "u-ada" == users.login("ada", RIGHT, ip=HOME, device=cookie)
+    assert "u-ada" == users.login("ada", RIGHT, ip=HOME)
+
+
 IDENTIFIERS: dict[str, Any] = {
     "nothing": "",
     "NUL": "\0",

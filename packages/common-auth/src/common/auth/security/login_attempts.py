@@ -100,9 +100,11 @@ class Attempts:
             self._alter(hold.bucket, _one_less, first=change.counter)
         self._leave_shards(hold)
 
-    def forget(self, bucket: str) -> None:
-        """Delete a counter."""
-        self._store.clear(bucket)
+    def forget(self, claim: Claim) -> None:
+        """Delete all counters of the account that *claim* names; its network becomes unknown."""
+        for bucket in (claim.account, claim.known_network, claim.device):
+            if bucket is not None:
+                self._store.clear(bucket)
 
     def _doors(self, claim: Claim, now: float) -> Iterator[tuple[str, str, LoginCounter | None]]:
         """Yield kind and name of each bucket that this client may use, and the counter where it was read."""

@@ -150,15 +150,22 @@ class LoginGuard:
         expiry = epoch_seconds(self._clock) + self._limits.device_for.total_seconds()
         return self._cookies.make(self._buckets.account_of(identifier), expires_at=expiry)
 
-    def unlock(self, identifier: str) -> None:
+    def unlock(self, identifier: str, ctx: RequestContext | None = None) -> None:
         """Forget the failures of strangers on this account, such as after its password was reset.
+
+        Args:
+            identifier: Same as of :meth:`reserve`.
+            ctx: The request of whoever has proven to be the owner: what is counted for their network and device on this
+                account is forgotten too.
 
         Raises:
             StoreUnavailable: The counters do not answer. It can be repeated.
         """
-        claim = self._buckets.claim(identifier, source_ip=None, device=None, now=epoch_seconds(self._clock))
-        self._local.forget(claim.account)
-        self._switch.require(lambda: self._shared.forget(claim.account))
+        source_ip, device = (None, None) if ctx is None else (ctx.source_ip, ctx.device)
+        now = epoch_seconds(self._clock)
+        claim = self._buckets.claim(identifier, source_ip=source_ip, device=device, now=now)
+        self._local.forget(claim)
+        self._switch.require(lambda: self._shared.forget(claim))
 
     def weaknesses(self) -> tuple[Finding, ...]:
         """Return what :func:`common.auth.doctor.doctor` tells about these settings."""
