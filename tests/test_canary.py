@@ -130,6 +130,7 @@ GENERIC: dict[str, Call] = {
     "Scrap.batch_write": lambda calm, tried: tried.scraps.batch_write(
         [tried.scraps.plan.put(calm.scrap(), replace=True), tried.scraps.plan.delete(calm.stored_scrap().id)]
     ),
+    "Scrap.scan.canaries": lambda calm, tried: tried.scraps.scan(name="canaries").all(limit=3),
     "Database.transaction": lambda calm, tried: transact(
         tried,
         lambda tx: tx.create(tried.secrets, calm.secret()),
@@ -162,10 +163,24 @@ USERS: dict[str, Call] = {
     "UserDAO.set_password": lambda calm, tried: tried.users.set_password(
         calm.profile(), f"{CANARY} new", request_id=calm.new_id()
     ),
+    "UserDAO.stored_password": lambda calm, tried: tried.users.stored_password(calm.profile().username),
+    "UserDAO.rehash": lambda calm, tried: tried.users.rehash(
+        calm.profile().username, old=f"{CANARY} old hash", new=f"{CANARY} new hash"
+    ),
+    "UserDAO.close": lambda calm, tried: tried.users.close(calm.profile(), request_id=calm.new_id()),
+    "Profile.scan.password-hashes": lambda calm, tried: list(tried.users.password_hashes()),
 }
 MONEY: dict[str, Call] = {
     "BalanceDAO.deposit": lambda calm, tried: tried.balances.deposit(calm.trader, AMOUNT, request_id=calm.new_id()),
     "BalanceDAO.withdraw": lambda calm, tried: tried.balances.withdraw(calm.trader, AMOUNT, request_id=calm.new_id()),
+    "BalanceDAO.adjust": lambda calm, tried: tried.balances.adjust(
+        calm.trader, AMOUNT, reason=f"{CANARY} reason", request_id=calm.new_id()
+    ),
+    "BalanceDAO.refund": lambda calm, tried: tried.balances.refund(
+        calm.orders.buy(calm.trader, ASSET, QUANTITY, price=1, request_id=calm.new_id()).entry,
+        "0.01",
+        request_id=calm.new_id(),
+    ),
     "BalanceDAO.get": lambda calm, tried: tried.balances.get(calm.trader),
     "BalanceDAO.entry": lambda calm, tried: tried.balances.entry(
         calm.trader, calm.balances.deposit(calm.trader, AMOUNT, request_id=calm.new_id()).entry.id
@@ -314,8 +329,8 @@ def test_every_operation_of_every_dao_is_called() -> None:
     ledger = (UserDAO, BalanceDAO, OrderDAO, AssetDAO, AssetBalanceDAO, AssetTransactionDAO)
     wanted = {f"{dao.__name__}.{method}" for dao in ledger for method in methods(dao)}
 
-    assert wanted <= OPERATIONS | {"UserDAO.require"}
-    assert methods(DAO) == {name.partition(".")[2] for name in OPERATIONS if name.startswith(("Secret.", "Scrap."))}
+    assert wanted <= OPERATIONS | {"UserDAO.require", "UserDAO.password_hashes"}
+    assert methods(DAO) == {name.split(".")[1] for name in OPERATIONS if name.startswith(("Secret.", "Scrap."))}
     told = {"create", "put", "update", "delete", "check", "part", "request", "emit"}
     assert told | {"result_as"} == methods(Transaction)
 
