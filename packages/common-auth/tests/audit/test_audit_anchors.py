@@ -175,10 +175,10 @@ def test_health_and_counters_tell_the_age_of_the_last_anchor(
     audit.emit("order_placed", outcome=OK)
     until(lambda: clock.advance(timedelta(seconds=0.1)) or sink.lines)
     assert audit.stats().anchor_age < 60  # type: ignore[operator]
-    assert Status.PASS is AuditCheck(audit).check(CheckContext()).status
+    assert Status.PASS is AuditCheck(audit).check(CheckContext(deadline=1.0)).status
     sink.failures = 10**6
     clock.advance(timedelta(seconds=100))
-    outcome = AuditCheck(audit).check(CheckContext())
+    outcome = AuditCheck(audit).check(CheckContext(deadline=1.0))
 
     assert (Status.WARN, "anchors_late") == (outcome.status, outcome.reason)
     sink.failures = 0

@@ -103,7 +103,7 @@ class AuditCheck:
             status, reason = Status.WARN, "sink_not_working"
         elif any(sink.unreported for sink in stats.sinks) or stats.depth * 2 > stats.queue:
             status, reason = Status.WARN, "falling_behind"
-        elif self._audit.is_anchor_late:
+        elif stats.is_anchor_late:
             status, reason = Status.WARN, "anchors_late"
         states = {sink.name: sink.state.value for sink in stats.sinks}
         return Outcome(status, reason, observed=(float(stats.depth), "1"), detail={**states, "dropped": stats.dropped})

@@ -1,9 +1,11 @@
 """Fills in the fields of an event: redacted, within its budget of bytes, with an id and a time of its own."""
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from common.auth.exceptions import ConfigurationError
 from common.auth.security.audit_line import DETAILS_ROOM
 from common.auth.security.clock import Clock
 from common.auth.security.context import Claimed, RequestContext
@@ -11,13 +13,24 @@ from common.auth.security.redaction import Budget, Redactor
 from common.core.audit import AuditOutcome, AuditType
 from common.core.utils import Uuid7Generator
 
-__all__ = ["EventForm"]
+__all__ = ["EventForm", "check_service"]
 
 _log = logging.getLogger("common.auth.audit")
 
 _FIELD_LIMIT: Final = 256
 _COMPLAINTS_KEPT: Final = 256
 _NO_CONTEXT = RequestContext()
+_SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def check_service(service: str) -> None:
+    """Refuse a name that cannot begin the name of a stream.
+
+    Raises:
+        ConfigurationError: It has other characters than a stream may have, or is too long.
+    """
+    if not _SERVICE.fullmatch(service):
+        raise ConfigurationError(f"AuditLogger: service must match {_SERVICE.pattern}.")
 
 
 class EventForm:

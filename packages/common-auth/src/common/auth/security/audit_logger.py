@@ -6,7 +6,6 @@ leave a record or not happen, :meth:`AuditLogger.emit_required` waits until a du
 
 import atexit
 import os
-import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -18,7 +17,7 @@ from common.auth.security.audit_anchorer import Anchorer, Anchoring
 from common.auth.security.audit_chain import Chain
 from common.auth.security.audit_concealment import CONCEALED_ROOM, Concealment
 from common.auth.security.audit_entry import Acknowledgement, Content, Entry
-from common.auth.security.audit_event_form import EventForm
+from common.auth.security.audit_event_form import EventForm, check_service
 from common.auth.security.audit_lane import Lane
 from common.auth.security.audit_line import DETAILS_ROOM, Serialiser, checked_serialiser, encode_event, fits, to_json
 from common.auth.security.audit_mac import EvolvingKey
@@ -47,7 +46,6 @@ from common.core.audit import AuditOutcome, AuditSink, AuditType
 
 __all__ = ["AuditEmitter", "AuditLogger", "AuditStats", "EventRef", "FlushReport", "SinkPolicy"]
 
-_SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEY_BYTES: Final = 32
 _SECONDS_AT_EXIT: Final = 2.0
 
@@ -128,11 +126,6 @@ class AuditLogger:
     def stream(self) -> str:
         """Name of this process's ordered sequence: the service and a random boot id."""
         return self._stream
-
-    @property
-    def is_anchor_late(self) -> bool:
-        """Whether an anchor is overdue by half of its interval."""
-        return self._anchorer is not None and self._anchorer.is_late
 
     def start(self) -> None:
         """Start the threads now instead of with the first event. Calling it again does nothing."""
@@ -293,8 +286,10 @@ class AuditLogger:
 
     def stats(self) -> AuditStats:
         """Return what the logger has done so far."""
-        age = None if self._anchorer is None else self._anchorer.age
-        return AuditStats(self._stream, self._seq, self._queue, tuple(lane.stats() for lane in self._lanes), age)
+        age, is_late = (None, False) if self._anchorer is None else (self._anchorer.age, self._anchorer.is_late)
+        return AuditStats(
+            self._stream, self._seq, self._queue, tuple(lane.stats() for lane in self._lanes), age, is_late
+        )
 
     def disable(self, sink: str, *, cause: str = "operator") -> None:
         """Leave a sink alone until :meth:`enable`; the other sinks are told. Its queue goes on filling.
@@ -493,8 +488,7 @@ class AuditLogger:
 
 
 def _check_options(service: str, queue: int, key: SecretBytes | None) -> None:
-    if not _SERVICE.fullmatch(service):
-        raise ConfigurationError(f"AuditLogger: service must match {_SERVICE.pattern}.")
+    check_service(service)
     if queue < 1:
         raise ConfigurationError("AuditLogger: queue must be at least 1 event.")
     if key is not None:

@@ -42,6 +42,8 @@ class AuditStats:
     sinks: tuple[SinkStats, ...]
     anchor_age: float | None = None
     """Seconds since the last signed statement of the stream's head; ``None`` where none is made."""
+    is_anchor_late: bool = False
+    """Whether such a statement is overdue by half of its interval."""
 
     @property
     def dropped(self) -> int:
