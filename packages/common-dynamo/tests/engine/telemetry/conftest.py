@@ -1,12 +1,14 @@
 """An SDK in memory, and databases that it watches. Only tests may import the SDK."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from opentelemetry.sdk.metrics import AlwaysOnExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
@@ -17,6 +19,24 @@ from common.dynamo.testing.examples import COUNTER, INVOICE, NOTE
 from common.dynamo.wire.faults import FaultPlan
 
 TYPES = (INVOICE, NOTE, COUNTER)
+
+
+SEMCONV: Mapping[str, Any] = json.loads(Path(__file__).with_name("semconv.json").read_text())
+"""Every name that spans and metrics may have: where the conventions' own package has it, and those of our own."""
+
+
+class Names(SpanProcessor):
+    """Keeps the names of all attributes and events of the data layer's spans, whatever else is forgotten."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if span.instrumentation_scope is None or span.instrumentation_scope.name != "common.dynamo":
+            return
+        self.seen.update(span.attributes or {})
+        for event in span.events:
+            self.seen.update({event.name, *(event.attributes or {})})
 
 
 class RecordingSampler(Sampler):
@@ -48,8 +68,10 @@ class Telescope:
     def __init__(self, sampler: Sampler | None = None) -> None:
         self.sampler = sampler or RecordingSampler()
         self.exporter = InMemorySpanExporter()
+        self._names = Names()
         self.tracer_provider = TracerProvider(sampler=self.sampler)
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self.tracer_provider.add_span_processor(self._names)
         self.reader = InMemoryMetricReader()
         self.meter_provider = MeterProvider([self.reader], exemplar_filter=AlwaysOnExemplarFilter())
 
@@ -72,6 +94,12 @@ class Telescope:
         scopes = [scope for resource in data.resource_metrics for scope in resource.scope_metrics]
         return {metric.name: list(metric.data.data_points) for scope in scopes for metric in scope.metrics}
 
+    def names(self) -> set[str]:
+        """Return every name that was told: of attributes, events and metrics; nothing of it is ever forgotten."""
+        measured = self.metrics()
+        labels = {name for points in measured.values() for point in points for name in point.attributes}
+        return self._names.seen | labels | measured.keys()
+
     def clear(self) -> None:
         """Forget spans and what the sampler saw; metrics are cumulative and are read by difference."""
         self.exporter.clear()
@@ -87,7 +115,14 @@ class Telescope:
 def telescope() -> Iterator[Telescope]:
     telescope = Telescope()
     yield telescope
+    told = telescope.names()
     telescope.close()
+    assert told <= {*SEMCONV["conventions"], *SEMCONV["own"]}, "A name is not in semconv.json."
+
+
+@pytest.fixture
+def semconv() -> Mapping[str, Any]:
+    return SEMCONV
 
 
 @pytest.fixture
