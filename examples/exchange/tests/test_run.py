@@ -23,8 +23,15 @@ SMALL = ["--traders", "3", "--trades", "1"]
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
-    return subprocess.run([*EXCHANGE, *map(str, arguments)], capture_output=True, text=True, timeout=100, check=False)
+    """Run the command to its end, as in a terminal of 80 columns."""
+    return subprocess.run(
+        [*EXCHANGE, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        env={**os.environ, "COLUMNS": "80"},
+    )
 
 
 def children_of(pid: int) -> set[int]:
@@ -73,6 +80,16 @@ def test_the_day_ends_well(day: tuple[subprocess.CompletedProcess[str], Path]) -
 def test_the_report_has_every_section(section: str, day: tuple[subprocess.CompletedProcess[str], Path]) -> None:
     """The report shows what a person wants to see of the day."""
     assert f"─ {section}" in day[0].stdout
+
+
+def test_the_report_is_whole_in_80_columns(day: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    """No line is longer, and neither the trace nor the longest names of operations are cut."""
+    shown = day[0].stdout
+    tree = shown.partition("─ One market order")[2].partition("╰")[0]
+
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "…" not in tree
+    assert "RevocationStore.raise_epoch" in shown
 
 
 def test_a_trace_reaches_from_the_gateway_to_the_data_layer(day: tuple[subprocess.CompletedProcess[str], Path]) -> None:
@@ -179,7 +196,7 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
     ended = run("--keep", tmp_path)
 
     assert 1 == ended.returncode
-    assert "not empty" in ended.stdout
+    assert "not empty" in ended.stdout.replace("\n", " ")
 
 
 @pytest.mark.parametrize("endpoint", ["nonsense", "http://127.0.0.1:1"])
