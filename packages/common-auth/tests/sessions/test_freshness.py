@@ -81,6 +81,20 @@ def test_strict_asks_each_time_and_consistently(house: Any) -> None:
     assert [(["jti#", "sid#"], True)] * 3 == asked
 
 
+def test_a_level_is_known_by_its_value(house: Any) -> None:
+    """The text ``strict`` is as strict as the name, and what is none of the three is refused, not taken for cached."""
+    pair = house.login()
+    other = house.another()
+    assert is_live(other, pair.access_token)
+    house.manager.revoke_session(pair.session)
+
+    for freshness, is_taken in (("cached", True), ("none", True), ("strict", False)):
+        assert is_taken is is_live(other, pair.access_token, freshness)  # type: ignore[arg-type]
+    for unknown in ("STRICT", "", None, 1):
+        with pytest.raises(ConfigurationError, match="freshness"):
+            other.validate_live(pair.access_token, freshness=unknown)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("error", [None, OSError("no route to host"), KeyError("x")])
 @pytest.mark.parametrize(
     ("freshness", "is_known", "age", "is_taken"),

@@ -118,6 +118,14 @@ class _Memory:
         return {name: value for name, (value, _) in found.items()}, oldest if len(found) == len(names) else -inf
 
 
+def _level(freshness: object) -> Freshness:
+    # By value: the text "strict" must not pass for anything less.
+    for level in Freshness:
+        if level == freshness:
+            return level
+    raise ConfigurationError(f"freshness must be one of {', '.join(Freshness)}.", reason="unknown_freshness")
+
+
 def _user_name(user_id: str) -> str:
     return f"sub#{user_id}"
 
@@ -150,12 +158,13 @@ class RevocationCheck:
         Raises:
             TokenRevoked: The token or its session was denied, or the user's epoch is not the token's.
             RevocationUnavailable: The store does not answer, and what is known is too old.
+            ConfigurationError: *freshness* is none of the three.
         """
-        if freshness is Freshness.NONE:
+        level = _level(freshness)
+        if level is Freshness.NONE:
             return
         question = _Question.about(claims)
-        strict = freshness is Freshness.STRICT
-        answer = self._ask(question, consistent=True) if strict else self._cached(question)
+        answer = self._ask(question, consistent=True) if level is Freshness.STRICT else self._cached(question)
         reason = answer.refusal(question, epoch_seconds(self._clock))
         if reason is None and answer.epoch < question.epoch:
             # Epochs never fall, so this one was never raised in this store: another store, or a lost one.
