@@ -19,7 +19,7 @@ from common.auth.dynamo.health import StoresCheck
 from common.auth.security.audit_line import encode_event, seal
 from common.auth.security.audit_query import AuditQuery
 from common.auth.security.stores import LoginCounter
-from common.auth.testing.store_laws import make_family
+from common.auth.testing.store_laws import check_store, make_family
 from common.auth.testing.store_laws.api_keys import make_api_key_record
 from common.auth.testing.store_laws.families import make_successor
 from common.auth.testing.store_laws.trying import NOW
@@ -269,6 +269,16 @@ def test_ending_all_sessions_is_one_write(stores: Any) -> None:
 
     with spend(wcu=1, rcu=0, trips=1, indexes={}):
         assert 1 == stores.revocations.raise_epoch("u-1")
+
+
+def test_the_stores_keep_to_what_they_declare(engine: Engine) -> None:
+    """Under ``budgets="declared"`` nothing that the laws do is refused for what it costs."""
+    with engine.open(
+        table=fresh_table_name(), entity_types=AUTH_ENTITY_TYPES, budgets="declared", budget_mode="raise"
+    ) as db:
+        stores = _Stores(db)
+        for store in (stores.sessions, stores.revocations, stores.counters, stores.api_keys, stores.nonces):
+            assert check_store(store)
 
 
 class Recorder:

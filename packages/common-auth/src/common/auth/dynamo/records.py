@@ -10,6 +10,8 @@ from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict
 
+from common.auth.exceptions import ConfigurationError
+
 __all__ = [
     "ApiKeyItem",
     "AuditItem",
@@ -20,6 +22,7 @@ __all__ = [
     "SessionItem",
     "UserSessionItem",
     "exact_seconds",
+    "second_of",
     "sweep_second",
 ]
 
@@ -27,19 +30,43 @@ __all__ = [
 def exact_seconds(seconds: float) -> Decimal:
     """Return *seconds* as the shortest decimal number that is read back as the same ``float``.
 
+    Raises:
+        ConfigurationError: It is no finite number.
+
     >>> float(exact_seconds(1_795_521_600.1)) == 1_795_521_600.1
     True
     """
-    return Decimal(repr(float(seconds)))
+    return Decimal(repr(_finite(seconds)))
 
 
 def sweep_second(expires_at: float) -> int:
     """Return the first whole second at or after *expires_at*.
 
+    Raises:
+        ConfigurationError: It is no finite number.
+
     >>> sweep_second(60.5), sweep_second(60.0)
     (61, 60)
     """
-    return math.ceil(expires_at)
+    return math.ceil(_finite(expires_at))
+
+
+def second_of(moment: float) -> int:
+    """Return the second that *moment* is in.
+
+    Raises:
+        ConfigurationError: It is no finite number.
+
+    >>> second_of(60.5)
+    60
+    """
+    return math.floor(_finite(moment))
+
+
+def _finite(seconds: float) -> float:
+    if not math.isfinite(seconds):
+        raise ConfigurationError("A moment must be a finite number of seconds.", reason="bad_moment")
+    return float(seconds)
 
 
 class _Item(BaseModel):

@@ -1,12 +1,11 @@
 """Sessions in a table: a rotation is one conditional update, and its loser learns from the answer why."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from common.auth.dynamo.access_patterns import named
 from common.auth.dynamo.entity_types import SESSION, USER_SESSION
-from common.auth.dynamo.records import SessionItem, UserSessionItem, exact_seconds
+from common.auth.dynamo.records import SessionItem, UserSessionItem, exact_seconds, second_of
 from common.auth.dynamo.table_calls import ABSENT, PRESENT, TableCalls, compare, raise_unknown, setting
 from common.auth.security.stores import FamilyChange, RefreshFamily, Successor
 from common.dynamo import Database, Pattern
@@ -62,8 +61,8 @@ class DynamoRefreshFamilyStore:
                 compare(SESSION, "=", "generation", expected),
                 _LIVING,
                 # Both are whole seconds: one of them lies after a moment where it lies after the moment's second.
-                compare(SESSION, ">", "expires_at", math.floor(successor.rotated_at)),
-                compare(SESSION, ">", "idle_expires_at", math.floor(successor.rotated_at)),
+                compare(SESSION, ">", "expires_at", second_of(successor.rotated_at)),
+                compare(SESSION, ">", "idle_expires_at", second_of(successor.rotated_at)),
             )
         )
         fields = {
