@@ -24,6 +24,7 @@ LIFECYCLE = {"common_startup", "common_shutdown"}
 SIGNATURES_OF_1_0 = {
     "common_access_patterns": (),
     "common_audit_sinks": ("settings",),
+    "common_breach_checker": ("settings",),
     "common_cli_commands": (),
     "common_dynamo_interceptors": ("settings",),
     "common_entity_types": (),
