@@ -208,6 +208,52 @@ ASVS: dict[str, tuple[str, list[str]]] = {
             "test_password_hashing.py::test_two_hashes_of_one_password_differ",
         ],
     ),
+    "16.2.1": (
+        "Events tell when, where, who and what, and are put into order by their numbers.",
+        ["audit/test_audit_line.py::test_the_line_has_its_five_members_and_the_event_its_fields"],
+    ),
+    "16.2.2": (
+        "The time of events is in UTC.",
+        ["audit/test_audit_line.py::test_an_event_has_a_sortable_id_and_a_time_in_utc"],
+    ),
+    "16.2.4": (
+        "Events are lines of JSON, and can be had in the form of OCSF.",
+        ["audit/test_audit_ocsf.py::test_every_type_is_valid_by_the_schema"],
+    ),
+    "16.2.5": (
+        "Secrets do not get into events, and ids that grant something do as keyed hashes alone.",
+        [
+            "audit/test_redaction.py::test_a_secret_is_found_six_levels_deep_in_any_spelling",
+            "audit/test_redaction.py::test_what_is_shaped_like_a_credential_is_masked",
+            "audit/test_redaction.py::test_raw_ids_are_absent_from_every_record",
+        ],
+    ),
+    "16.3.3": (
+        "Attempts to get around the gateway leave events.",
+        [
+            "gateway/test_middleware.py::test_each_refusal_leaves_one_event",
+            "gateway/test_middleware.py::test_a_replay_and_a_mismatch_have_events_of_their_own",
+        ],
+    ),
+    "16.4.1": (
+        "Nothing in an event breaks a line or reaches a terminal.",
+        [
+            "audit/test_audit_line.py::test_no_text_breaks_a_line_or_reaches_a_terminal",
+            "audit/test_audit_commands.py::test_the_newest_events_are_shown_in_printable_text",
+        ],
+    ),
+    "16.4.2": (
+        "The file is its owner's alone, and every change of it is found.",
+        [
+            "audit/test_audit_sinks.py::test_a_file_is_for_its_owner_alone",
+            "audit/test_audit_verification.py::test_every_flip_of_a_byte_is_found",
+            "audit/test_audit_verification.py::test_every_deletion_and_every_swap_is_found",
+        ],
+    ),
+    "16.5.2": (
+        "Where the trail fails, requests go on, and operations that need a record are refused.",
+        ["audit/test_audit_logger.py::test_with_all_sinks_down_logins_work_and_role_changes_do_not"],
+    ),
 }
 
 

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from common.auth.gateway.peers import PeerRule
     from common.auth.gateway.signer import GatewaySigner
     from common.auth.security.api_keys import ApiKeyManager
+    from common.auth.security.audit_anchor import PublicKeys
+    from common.auth.security.audit_anchorer import Anchoring
     from common.auth.security.audit_logger import AuditLogger
+    from common.auth.security.audit_settings import audit_logger
+    from common.auth.security.audit_verification import verify_chain
     from common.auth.security.authenticator import Authenticator, LoginResult
     from common.auth.security.breaches import breach_checks
     from common.auth.security.context import RequestContext
@@ -55,6 +59,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Actor": "security.token_manager",
+    "Anchoring": "security.audit_anchorer",
     "ApiKeyManager": "security.api_keys",
     "AuditLogger": "security.audit_logger",
     "Authenticator": "security.authenticator",
@@ -80,6 +85,7 @@ _HOMES = {
     "PasswordPolicy": "security.password_policy",
     "PeerRule": "gateway.peers",
     "PepperRing": "security.peppers",
+    "PublicKeys": "security.audit_anchor",
     "RemoteJWKS": "security.remote_jwks",
     "RequestContext": "security.context",
     "RevocationPolicy": "security.token_manager",
@@ -96,12 +102,15 @@ _HOMES = {
     "TokenSubject": "security.token_manager",
     "TrustMode": "gateway.header_validator",
     "VerificationKey": "security.keys",
+    "audit_logger": "security.audit_settings",
     "breach_checks": "security.breaches",
     "claim_sources": "security.token_manager",
+    "verify_chain": "security.audit_verification",
 }
 
 __all__ = [
     "Actor",
+    "Anchoring",
     "ApiKeyManager",
     "AuditLogger",
     "Authenticator",
@@ -127,6 +136,7 @@ __all__ = [
     "PasswordPolicy",
     "PeerRule",
     "PepperRing",
+    "PublicKeys",
     "RemoteJWKS",
     "RequestContext",
     "RevocationPolicy",
@@ -143,8 +153,10 @@ __all__ = [
     "TokenSubject",
     "TrustMode",
     "VerificationKey",
+    "audit_logger",
     "breach_checks",
     "claim_sources",
+    "verify_chain",
 ]
 
 

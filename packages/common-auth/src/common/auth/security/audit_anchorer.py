@@ -18,7 +18,7 @@ from common.auth.security.clock import Clock
 from common.auth.security.keys import KeyRing, SigningKey
 from common.auth.security.secrets import SecretBytes
 
-__all__ = ["Anchorer", "Anchoring", "Head"]
+__all__ = ["Anchorer", "Anchoring", "ChainMarks", "Head"]
 
 _log = logging.getLogger("common.auth.audit")
 
@@ -58,6 +58,37 @@ class Head:
 
     seq: int
     hash: bytes
+
+
+class ChainMarks:
+    """Marks where in one chain anchors are due; used by the thread of one sink.
+
+    Args:
+        anchorer: Writes the anchors.
+        sink: Name of the sink.
+    """
+
+    def __init__(self, anchorer: "Anchorer", sink: str) -> None:
+        self._anchorer = anchorer
+        self._sink = sink
+        self._since = 0
+        self._passed: list[Head] = []
+        self._latest: Head | None = None
+
+    def stored(self, head: Head) -> int:
+        """Note that the chain has come to *head*, and return how many anchors it has."""
+        self._latest = head
+        self._since += 1
+        if self._since >= self._anchorer.records:
+            self._since = 0
+            self._passed.append(head)
+        return self._anchorer.anchors(self._sink)
+
+    def flushed(self) -> None:
+        """Say that what was stored is stored for good."""
+        if self._latest is not None:
+            passed, self._passed = self._passed, []
+            self._anchorer.flushed(self._sink, self._latest, passed)
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from common.auth.security.audit_anchorer import Anchorer, Head
+from common.auth.security.audit_anchorer import ChainMarks, Head
 from common.auth.security.audit_breaker import Breaker
 from common.auth.security.audit_chain import Chain
 from common.auth.security.audit_entry import Entry
@@ -50,7 +50,7 @@ class Lane:
         clock: Clock,
         events: LaneEvents,
         chain: Chain,
-        anchorer: Anchorer | None = None,
+        marks: ChainMarks | None = None,
     ) -> None:
         self.name = sink.name
         self.plugin = plugin
@@ -61,9 +61,7 @@ class Lane:
         self._events = events
         self._bound = bound
         self._chain = chain
-        self._anchorer = anchorer
-        self._passed: list[Head] = []
-        self._since_anchor = 0
+        self._marks = marks
         self._changed = threading.Condition()
         self._queue: SeverityQueue[Entry] = SeverityQueue(bound)
         self._in_hand: list[Entry] = []
@@ -73,10 +71,9 @@ class Lane:
         )
         self._unreported = SeqRanges()
         self._silent_since = 0.0
-        self._gap_seq = 0
         self._is_telling = False
         self._flush_by: float | None = None
-        self._hurry = 0
+        self._gap_seq = self._hurry = 0
         self._busy_since: float | None = None
         self._state = SinkState.OK
         self._stop_by: float | None = None
@@ -257,12 +254,8 @@ class Lane:
 
     def _chained(self) -> None:
         self._chain.advance()
-        if self._anchorer is not None:
-            self._since_anchor += 1
-            if self._since_anchor >= self._anchorer.records:
-                self._since_anchor = 0
-                self._passed.append(Head(self._chain.seq, self._chain.head))
-            self._chain.evolve_to(self._anchorer.anchors(self.name))
+        if self._marks is not None:
+            self._chain.evolve_to(self._marks.stored(Head(self._chain.seq, self._chain.head)))
 
     def _choose(self) -> Entry:
         """Return the first event; where the sink keeps refusing it, every other time the one after it.
@@ -294,9 +287,8 @@ class Lane:
 
     def _flush(self) -> None:
         if self._attempt(self._sink.flush):
-            if self._anchorer is not None:
-                passed, self._passed = self._passed, []
-                self._anchorer.flushed(self.name, Head(self._chain.seq, self._chain.head), passed)
+            if self._marks is not None:
+                self._marks.flushed()
             with self._changed:
                 self._flush_by = None
                 self._changed.notify_all()

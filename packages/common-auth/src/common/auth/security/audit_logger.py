@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from common.auth.doctor import Finding
 from common.auth.exceptions import AuditUnavailable, ConfigurationError
-from common.auth.security.audit_anchorer import Anchorer, Anchoring
+from common.auth.security.audit_anchorer import Anchorer, Anchoring, ChainMarks
 from common.auth.security.audit_chain import Chain
 from common.auth.security.audit_concealment import CONCEALED_ROOM, Concealment
 from common.auth.security.audit_entry import Acknowledgement, Content, Entry
@@ -372,7 +372,7 @@ class AuditLogger:
             clock=self._clock,
             events=self,
             chain=Chain(None if master is None else EvolvingKey(master, self._stream, sink.name)),
-            anchorer=self._anchorer if sink.durable else None,
+            marks=ChainMarks(self._anchorer, sink.name) if self._anchorer is not None and sink.durable else None,
         )
 
     def _watch(self) -> None:
