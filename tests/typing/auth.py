@@ -7,6 +7,7 @@ from typing import assert_type
 
 from common.auth import (
     Actor,
+    ApiKeyManager,
     AuditLogger,
     Claims,
     Freshness,
@@ -16,10 +17,13 @@ from common.auth import (
     Identity,
     IssuedToken,
     KeyRing,
+    LoginGuard,
+    LoginLimits,
     MemoryRefreshFamilyStore,
     MemoryRevocationStore,
     PasswordManager,
     PasswordPolicy,
+    PeerRule,
     PepperRing,
     RequestContext,
     RevocationPolicy,
@@ -28,19 +32,34 @@ from common.auth import (
     SessionInfo,
     SessionProfile,
     SigningKey,
+    StrengthCheck,
     TokenKind,
     TokenManager,
     TokenPair,
     TokenProfile,
     VerificationKey,
+    breach_checks,
     claim_sources,
 )
 from common.auth.doctor import Finding, doctor
-from common.auth.exceptions import AuthError, ConfigurationError, InvalidClaim, PolicyViolation, RateLimited
+from common.auth.exceptions import (
+    AuthError,
+    ConfigurationError,
+    InvalidClaim,
+    InvalidCredentials,
+    PolicyViolation,
+    RateLimited,
+)
+from common.auth.gateway.peers import Peer
+from common.auth.security.api_keys import ApiKeyIdentity, ApiKeySummary, IssuedApiKey
 from common.auth.security.audit_logger import AuditStats, EventRef
+from common.auth.security.breach_file import BreachFile
+from common.auth.security.breach_range import BreachRange
+from common.auth.security.breaches import BreachChecker, BreachChecks
 from common.auth.security.claim_sources import ClaimSource
 from common.auth.security.hashing_pool import PoolStats
 from common.auth.security.keys import KeySource, KeyState, Signer
+from common.auth.security.login_guard import Reservation, WhenBlocked
 from common.auth.security.memory_stores import (
     MemoryApiKeyStore,
     MemoryCredentialStore,
@@ -57,6 +76,7 @@ from common.auth.security.stores import (
     RefreshFamilyStore,
     RevocationStore,
 )
+from common.auth.security.strength import StrengthEstimator, ZxcvbnEstimator
 from common.auth.security.token_format import TokenReader, write_token
 from common.auth.testing.store_laws import check_store
 from common.core import Plugins
@@ -206,3 +226,43 @@ def audit(logger: AuditLogger, ctx: RequestContext) -> None:
     assert_type(logger.emit("authn_login_fail", outcome=AuditOutcome.FAILURE, ctx=ctx), EventRef)
     assert_type(logger.emit_required("authz_change", outcome=AuditOutcome.SUCCESS, timeout=1.0), EventRef)
     assert_type(logger.stats(), AuditStats)
+
+
+def logins(store: LoginCounterStore, key: SecretBytes, audit: AuditLogger, ctx: RequestContext) -> None:
+    """Reserve, verify, end."""
+    guard = LoginGuard(store, key=key, limits=LoginLimits(free=5), when_blocked=WhenBlocked.CONCEAL, audit=audit)
+    with guard.reserve("ada", ctx) as attempt:
+        assert_type(attempt, Reservation)
+        assert_type(attempt.verifiable(None), str | None)
+        assert_type(attempt.failure("wrong_password", user_id="u-1", method="pwd"), InvalidCredentials)
+    assert_type(guard.device_cookie("ada"), SecretStr)
+    assert_type(doctor(guard), tuple[Finding, ...])
+    LoginGuard(store)  # type: ignore[call-arg]
+    LoginLimits(5)  # type: ignore[call-arg]
+
+
+def api_keys(store: ApiKeyStore, ends: datetime) -> None:
+    """Issue, verify, rotate, revoke."""
+    manager = ApiKeyManager(store, environment="live")
+    issued = manager.issue("billing", ["orders:read"], expires=ends)
+    assert_type(issued, IssuedApiKey)
+    assert_type(issued.key, SecretStr)
+    assert_type(manager.verify("ca_...", scope="orders:read"), ApiKeyIdentity)
+    assert_type(manager.keys_of("billing"), tuple[ApiKeySummary, ...])
+    assert_type(manager.revoke("id"), bool)
+    manager.issue("billing", ["orders:read"])  # type: ignore[call-arg]
+
+
+def new_passwords(manager: PasswordManager, plugins: Plugins) -> None:
+    """Judge by more than the policy."""
+    checkers: tuple[BreachChecker, ...] = (BreachFile("breached.txt"), BreachRange("https://ranges.example/range"))
+    estimator: StrengthEstimator = ZxcvbnEstimator()
+    strict = manager.judging(strength=StrengthCheck(estimator=estimator), breaches=BreachChecks(checkers))
+    assert_type(strict, PasswordManager)
+    assert_type(breach_checks(plugins).is_breached("password"), bool)
+
+
+def peers(validator: HeaderValidator) -> None:
+    """Demand a network or a certificate."""
+    PeerRule(networks=["10.1.0.0/24"]).require(Peer("10.1.0.7"))
+    PeerRule(["10.1.0.0/24"])  # type: ignore[call-arg]
