@@ -92,7 +92,7 @@ def test_a_level_is_known_by_its_value(house: Any) -> None:
         assert is_taken is is_live(other, pair.access_token, freshness)  # type: ignore[arg-type]
     for unknown in ("STRICT", "", None, 1):
         with pytest.raises(ConfigurationError, match="freshness"):
-            other.validate_live(pair.access_token, freshness=unknown)  # type: ignore[arg-type]
+            other.validate_live(pair.access_token, freshness=unknown)
 
 
 @pytest.mark.parametrize("error", [None, OSError("no route to host"), KeyError("x")])

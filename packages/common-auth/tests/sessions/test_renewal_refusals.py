@@ -295,6 +295,7 @@ def test_a_store_that_lost_the_newest_generation_serves_no_token_of_it(house: An
         house.refresh(third)
     assert "generation_unknown" == refused.value.reason
     assert house.family(first).revoked_at is None
+    house.manager.validate_live(third.access_token)
 
 
 def test_a_session_that_the_store_has_forgotten_is_over(house: Any) -> None:
