@@ -165,6 +165,18 @@ def test_a_witness_that_hangs_delays_neither_events_nor_the_end(logging_to: Maki
     assert not report.complete
 
 
+def test_a_sink_that_hangs_costs_the_others_neither_their_end_nor_its_anchor(logging_to: Making, gated: Any) -> None:
+    """The durable sink beside it has its ``stream_end``, and the anchor speaks of that (auth A14, A19)."""
+    sink, good = KeptAnchors(), MemorySink("good", durable=True)
+    audit = logging_to(gated("late", durable=True), good, anchoring=Anchoring(sink=sink, keys=KEY))
+    audit.emit("order_placed", outcome=OK)
+    report = audit.close(1.0)
+
+    assert ["late"] == list(report.pending)
+    assert "stream_end" in [event.type for event in good.events]
+    assert ("good", good.events[-1].seq) == (json.loads(sink.lines[-1])["sink"], sink.seqs[-1])
+
+
 def test_health_and_counters_tell_the_age_of_the_last_anchor(
     logging_to: Making, clock: FrozenClock, until: Until
 ) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from common.auth.security.audit_files import find_trails
 from common.auth.security.audit_logger import AuditLogger
 from common.auth.security.audit_settings import audit_logger
 from common.auth.security.context import Claimed
@@ -162,6 +163,23 @@ def test_renamed_files_and_files_of_other_processes_are_found(
     assert 0 == run(environ, "verify")
     assert 2 == capsys.readouterr().out.count("INTACT: 602 records in 2 streams")
     assert 0 == run(environ, "query", "--limit", "1")
+
+
+def test_a_trail_is_read_whole_while_files_are_renamed(tmp_path: Path) -> None:
+    """What is renamed while somebody reads is neither left out nor read twice (auth A15)."""
+    path = tmp_path / "audit.jsonl"
+    path.with_name("audit.jsonl.000001").write_bytes(b"1\n2\n")
+    path.write_bytes(b"3\n")
+    read = []
+    for line in find_trails(str(path))[0].lines():
+        read.append(line)
+        if line == b"1\n":
+            path.rename(path.with_name("audit.jsonl.000002"))
+            path.write_bytes(b"4\n")
+        if line == b"4\n":
+            path.rename(path.with_name("audit.jsonl.000003"))
+
+    assert [b"1\n", b"2\n", b"3\n", b"4\n"] == read
 
 
 # tail and query

@@ -277,6 +277,13 @@ def test_without_anchors_nothing_is_vouched_for(written_trail: Writing) -> None:
     assert "seq 1 to 20 (line 20): No anchor speaks for these lines." in str(report.problems[0])
 
 
+def test_without_keys_nobody_is_accused(written_trail: Writing) -> None:
+    """Anchors that nobody can verify make a trail incomplete, not tampered (auth A15)."""
+    report = written_trail(20).verified(keys=None)
+
+    assert (Verdict.INCOMPLETE, {"no_keys", "unanchored"}) == (report.verdict, {each.code for each in report.problems})
+
+
 def test_the_tail_without_an_anchor_is_named(written_trail: Writing) -> None:
     """When the last anchors are gone as well, what they spoke for is told, and the verdict is incomplete (auth A15)."""
     trail = written_trail(200, every=50)

@@ -54,7 +54,7 @@ def _reports(settings: AuditSettings, arguments: Namespace) -> Iterator[tuple[Tr
     for trail in _trails(settings, arguments.trail):
         beside = trail.beside(anchors) if anchors else None
         report = verify_chain(
-            read_lines(trail.files()),
+            trail.lines(),
             read_lines([beside]) if beside and beside.exists() else (),
             keys,
             sink=arguments.sink,
@@ -96,7 +96,7 @@ def _tail(app: App, arguments: Namespace) -> int:
     ends = {trail.path: trail.path.stat().st_size for trail in trails if trail.path.exists()}
     show = _Printer(settings, arguments)
     for trail in trails:
-        show(last_lines(trail.files(), arguments.lines, lambda line: _is_wanted(line, wanted)))
+        show(last_lines(trail.lines(), arguments.lines, lambda line: _is_wanted(line, wanted)))
     if arguments.follow:
         path = trails[0].path
         lines = follow(path, wait=lambda: time.sleep(_SECONDS_BETWEEN_LOOKS), begin=ends.get(path, 0))
@@ -108,7 +108,7 @@ def _tail(app: App, arguments: Namespace) -> int:
 def _query(app: App, arguments: Namespace) -> int:
     settings = AuditSettings.of(app.settings)
     wanted = _filter(settings, arguments)
-    lines = (line for trail in _trails(settings, arguments.trail) for line in read_lines(trail.files()))
+    lines = (line for trail in _trails(settings, arguments.trail) for line in trail.lines())
     show = _Printer(settings, arguments)
     show(islice((line for line in lines if _is_wanted(line, wanted)), arguments.limit))
     return 0

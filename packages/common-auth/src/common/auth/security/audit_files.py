@@ -4,6 +4,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -33,6 +34,25 @@ class TrailFiles:
         renamed = sorted(name for name in names if re.fullmatch(re.escape(prefix) + r"\d{6,}", name))
         paths = [self.path.with_name(name) for name in sorted(renamed, key=lambda name: int(name.rpartition(".")[2]))]
         return [*paths, self.path] if self.path.exists() else paths
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield all lines with their ends, oldest first, also while files are renamed: none is left out or read twice.
+
+        Raises:
+            ConfigurationError: A file cannot be read.
+        """
+        done: set[Path] = set()
+        while True:
+            with ExitStack() as stack:
+                # Opened first: where no file has been renamed since the last look, it goes on where those end.
+                current = stack.enter_context(_opened(self.path)) if self.path.exists() else None
+                renamed = [path for path in self.files() if path != self.path and path not in done]
+                if not renamed:
+                    yield from () if current is None else _lines_of(current)
+                    return
+            for path in renamed:
+                yield from read_lines([path])
+                done.add(path)
 
     def beside(self, template: str) -> Path:
         """Return the path of *template* for the same process."""
@@ -67,17 +87,17 @@ def read_lines(files: Iterable[Path]) -> Iterator[bytes]:
     """
     for path in files:
         with _opened(path) as file:
-            while line := file.readline(_LONGEST):
-                yield line
+            yield from _lines_of(file)
 
 
-def last_lines(files: Iterable[Path], count: int, wanted: Callable[[bytes], bool]) -> list[bytes]:
-    """Return the last *count* lines of *files* that are *wanted*, in their order.
+def _lines_of(file: BinaryIO) -> Iterator[bytes]:
+    while line := file.readline(_LONGEST):
+        yield line
 
-    Raises:
-        ConfigurationError: A file cannot be read.
-    """
-    return list(deque((line for line in read_lines(files) if wanted(line)), count))
+
+def last_lines(lines: Iterable[bytes], count: int, wanted: Callable[[bytes], bool]) -> list[bytes]:
+    """Return the last *count* of *lines* that are *wanted*, in their order."""
+    return list(deque((line for line in lines if wanted(line)), count))
 
 
 def follow(path: Path, *, wait: Callable[[], object], begin: int | None = None) -> Iterator[bytes]:

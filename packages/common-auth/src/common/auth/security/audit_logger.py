@@ -48,6 +48,8 @@ __all__ = ["AuditEmitter", "AuditLogger", "AuditStats", "EventRef", "FlushReport
 
 _KEY_BYTES: Final = 32
 _SECONDS_AT_EXIT: Final = 2.0
+_SHARE_OF_SINKS: Final = 0.8
+"""Of the time that closing may take; the rest is for anchors, so that a sink that hangs costs the others none."""
 
 
 class AuditLogger:
@@ -269,9 +271,10 @@ class AuditLogger:
         until = self._clock.monotonic() + deadline
         was_closed, self._is_closed = self._is_closed, True
         atexit.unregister(self._close_at_exit)
-        self.flush(deadline)
         if self._seq and not was_closed:
             self._end_stream()
+        self.flush(deadline * _SHARE_OF_SINKS)
+        is_anchored = self._anchorer is None or self._anchorer.close(max(0.0, until - self._clock.monotonic()))
         for lane in self._lanes:
             lane.stop(max(0.0, until - self._clock.monotonic()))
         ended = [lane.join(max(0.0, until - self._clock.monotonic())) for lane in self._lanes]
@@ -281,7 +284,6 @@ class AuditLogger:
             for lane, over in zip(self._lanes, ended, strict=True)
             if (depth := lane.stats().depth) or not over
         }
-        is_anchored = self._anchorer is None or self._anchorer.close(max(0.0, until - self._clock.monotonic()))
         return FlushReport(not pending and is_anchored, pending)
 
     def stats(self) -> AuditStats:

@@ -87,7 +87,12 @@ class Witnesses:
 
     def read(self, anchors: Iterable[bytes]) -> None:
         """Take in all *anchors*, in the order in which they were written."""
-        torn = False
+        if self._keys is None:
+            # Nobody is accused for want of a key to look with.
+            if any(True for _ in anchors):
+                self._problems.incomplete("no_keys", "There are anchors, and no pinned keys to verify them by.")
+            return
+        torn, is_whole, number = False, False, 0
         for number, line in enumerate(anchors, 1):
             octets = line.removesuffix(b"\n")
             found = read_anchor(octets)
@@ -95,21 +100,21 @@ class Witnesses:
                 self._problems.tampered("malformed_anchor", f"Anchor {number - 1} is none.")
             torn = found is None
             if found is not None:
-                self._take(number, octets, *found)
+                self._take(number, self._keys, *found)
             self._expected = anchor_hash(octets)
             is_whole = line.endswith(b"\n")
         # An anchor whose writing was cut short has no line end, and nobody was told that it was stored.
         if torn and is_whole:
             self._problems.tampered("malformed_anchor", f"Anchor {number} is none.")
 
-    def _take(self, number: int, line: bytes, anchor: Anchor, signed: bytes, signature: bytes) -> None:
+    def _take(self, number: int, keys: PublicKeys, anchor: Anchor, signed: bytes, signature: bytes) -> None:
         place: dict[str, str | int] = {"stream": anchor.stream, "seq": anchor.seq}
         self.count += 1
         if anchor.previous != self._expected and not (number == 1 and self._retained):
             self._problems.tampered(
                 "anchors_missing", f"The anchors before anchor {number} are not those it names.", **place
             )
-        refusal = "no_keys" if self._keys is None else self._keys.refusal(anchor, signed, signature)
+        refusal = keys.refusal(anchor, signed, signature)
         if refusal is not None:
             self._problems.tampered(refusal, f"Anchor {number} is not vouched for ({refusal}).", **place)
             return
