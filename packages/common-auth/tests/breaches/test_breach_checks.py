@@ -114,10 +114,12 @@ def test_no_checker_is_told_the_password() -> None:
 
 
 def test_what_a_checker_says_of_the_password_reaches_no_log(caplog: pytest.LogCaptureFixture) -> None:
-    """A message of somebody else's may hold anything; the class of the error is enough."""
+    """A message or reason of somebody else's may hold anything; the class of the error is enough."""
+    telling = UnicodeEncodeError("ascii", FRESH, 0, 1, FRESH)
     with caplog.at_level(logging.DEBUG):
-        BreachChecks([Broken(error=ValueError(FRESH))]).is_breached(FRESH)
+        BreachChecks([Broken(error=ValueError(FRESH)), Broken("telling", telling)]).is_breached(FRESH)
     assert FRESH not in caplog.text
+    assert 2 == len(caplog.messages)
 
 
 def test_a_new_password_from_a_breach_is_refused_by_a_code() -> None:

@@ -251,6 +251,16 @@ def test_spellings_of_one_name_share_their_attempts(desk: Callable[..., Any], sp
     assert ["RateLimited"] == users.tried(spelling)
 
 
+def test_the_form_of_names_is_the_services_choice(desk: Callable[..., Any]) -> None:
+    """What its credential store takes for one account is counted as one; a function that fails lets nobody in."""
+    users = desk(limits=LoginLimits(free=2), canonical=lambda name: name.replace(".", "").lower())
+    users.tried("a.da", 2)
+    assert ["RateLimited"] == users.tried("Ada")
+
+    for broken in (lambda name: 1 / 0, lambda name: None):
+        assert ["ConfigurationError"] == desk(canonical=broken).tried("ada")
+
+
 def test_spraying_closes_the_network_and_a_success_does_not_open_it(desk: Callable[..., Any]) -> None:
     """Guesses over many accounts from one network are bounded, also by somebody with an account of their own (L9)."""
     users = desk(limits=LoginLimits(network=20, network_shards=2))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, Self
 
-from common.auth.exceptions import AuthUnavailable, ConfigurationError
+from common.auth.exceptions import AuthError, AuthUnavailable, ConfigurationError
 from common.auth.security.audit_logger import AuditEmitter
 from common.auth.security.md4 import md4
 from common.core.audit import AuditOutcome
@@ -121,7 +121,7 @@ class BreachChecks:
             raise ConfigurationError("Two breach checkers have one name. Rename one.", reason="checker_named_twice")
         if on_failure not in tuple(OnBreachFailure):
             raise ConfigurationError(f"on_failure is one of {', '.join(OnBreachFailure)}.", reason="bad_option")
-        self._checkers = tuple(checkers)
+        self._checkers = tuple(zip(names, checkers, strict=True))
         self._on_failure = OnBreachFailure(on_failure)
         self._audit = audit
 
@@ -133,22 +133,22 @@ class BreachChecks:
         """
         hashes = PasswordHashes.of(password)
         failed = []
-        for checker in self._checkers:
+        for name, checker in self._checkers:
             try:
                 if checker.occurrences(hashes) > 0:
                     return True
             except Exception as error:  # noqa: BLE001 - a checker of somebody else's may raise anything
-                failed.append(checker.name)
-                self._tell(checker.name, error)
+                failed.append(name)
+                self._tell(name, error)
         if failed and self._on_failure is OnBreachFailure.CLOSED:
             raise AuthUnavailable("A breach checker did not answer.", reason="breach_check_failed")
         return False
 
     def __repr__(self) -> str:
-        return f"BreachChecks({[checker.name for checker in self._checkers]}, on_failure={self._on_failure.value!r})"
+        return f"BreachChecks({[name for name, _ in self._checkers]}, on_failure={self._on_failure.value!r})"
 
     def _tell(self, name: str, error: Exception) -> None:
-        cause = getattr(error, "reason", "") or type(error).__name__
+        cause = (error.reason if isinstance(error, AuthError) else "") or type(error).__name__
         _log.warning("Breach checker %r did not answer: %s.", name, cause)
         if self._audit is not None:
             self._audit.emit(

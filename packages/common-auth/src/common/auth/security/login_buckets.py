@@ -11,6 +11,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 from unicodedata import normalize
 
+from common.auth.exceptions import ConfigurationError
 from common.auth.security.device_cookies import DeviceCookies
 from common.auth.security.login_limits import LoginLimits
 from common.auth.security.secrets import SecretBytes
@@ -88,9 +89,20 @@ class LoginBuckets:
         self._canonical = canonical
 
     def account_of(self, identifier: str) -> str:
-        """Return the keyed hash that stands for *identifier*."""
+        """Return the keyed hash that stands for *identifier*.
+
+        Raises:
+            ConfigurationError: *canonical* raised or gave no text. Nobody logs in uncounted.
+        """
         text = identifier[:_LONGEST_IDENTIFIER] if isinstance(identifier, str) else ""
-        return self._hashed("account", self._canonical(text))
+        name, cause = None, None
+        try:
+            name = self._canonical(text)
+        except Exception as error:  # noqa: BLE001 - the service's own function may raise anything
+            cause = error
+        if not isinstance(name, str):
+            raise ConfigurationError("LoginGuard: canonical must make text of any text.", reason="canonical") from cause
+        return self._hashed("account", name)
 
     def claim(self, identifier: str, *, source_ip: str | None, device: str | None, now: float) -> Claim:
         """Return what an attempt from *source_ip* with the device cookie *device* is counted under."""
