@@ -99,16 +99,15 @@ def test_every_kind_of_change_is_found(mutation: ModuleType) -> None:
 
 def test_a_mutant_differs_in_one_place(mutation: ModuleType, tmp_path: Path) -> None:
     """Mutation number n is made, and none of the others; without one the code is that of the file."""
-    file = tmp_path / "toy.py"
-    file.write_text("def f(a, b):\n    return a < b and a != 0\n")
+    source, file = "def f(a, b):\n    return a < b and a != 0\n", tmp_path / "toy.py"
 
     def results(number: int) -> list[Any]:
         names: dict[str, Any] = {}
-        exec(mutation.mutant_code(file, number), names)
+        exec(mutation.mutant_code(source, file, number), names)
         return [names["f"](a, b) for a, b in ((1, 2), (1, 1), (0, 1), (2, 1))]
 
     unbroken = results(-1)
-    mutants = [results(number) for number in range(len(list(mutation.mutations(ast.parse(file.read_text())))))]
+    mutants = [results(number) for number in range(len(list(mutation.mutations(ast.parse(source)))))]
 
     assert [True, False, False, False] == unbroken
     assert 5 == len(mutants)

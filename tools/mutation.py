@@ -35,7 +35,12 @@ TARGETS = {
     "common.auth.security.token_format": _TOKENS,
     "common.auth.security.token_claims": (*_TOKENS, "gateway/test_delegation.py"),
     "common.auth.security.token_manager": (*_TOKENS, "sessions", "test_doctor.py"),
-    "common.auth.gateway.header_validator": (*_GATEWAY, "gateway/test_middleware.py"),
+    "common.auth.gateway.header_validator": (
+        *_GATEWAY,
+        "gateway/test_middleware.py",
+        "gateway/test_strict_replay.py",
+        "gateway/test_peers.py",
+    ),
     "common.auth.gateway.mac": _GATEWAY,
     "common.auth.gateway.assertions": _GATEWAY,
 }
@@ -199,9 +204,9 @@ def source_of(module: str) -> Path:
     raise SystemExit(f"There is no module {module}.")
 
 
-def mutant_code(file: Path, number: int) -> CodeType:
-    """Return the code of *file* with its mutation *number* made; ``-1`` makes none."""
-    tree = ast.parse(file.read_text("utf-8"))
+def mutant_code(source: str, file: Path, number: int) -> CodeType:
+    """Return the code of *source* with its mutation *number* made, as if it came from *file*; ``-1`` makes none."""
+    tree = ast.parse(source)
     for index, mutation in enumerate(mutations(tree)):
         if index == number:
             mutation.make()
@@ -261,16 +266,17 @@ def survivors(module: str, tests: Sequence[str], jobs: int) -> tuple[list[Mutati
     """
     _loaded_once()
     file = source_of(module)
-    found = list(mutations(ast.parse(file.read_text("utf-8"))))
+    source = file.read_text("utf-8")  # once, so that it may be edited meanwhile
+    found = list(mutations(ast.parse(source)))
     begun = time.monotonic()
-    if os.waitpid(fork_tests(module, mutant_code(file, -1), tests), 0)[1] != 0:
+    if os.waitpid(fork_tests(module, mutant_code(source, file, -1), tests), 0)[1] != 0:
         raise SystemExit(f"{module}: its tests fail without any mutation.")
     limit = max(LEAST_SECONDS, SLOWEST * jobs * (time.monotonic() - begun))
     alive, waiting, running = [], list(range(len(found)))[::-1], dict[int, Run]()
     while waiting or running:
         while waiting and len(running) < jobs:
             number = waiting.pop()
-            running[fork_tests(module, mutant_code(file, number), tests)] = Run(number, time.monotonic())
+            running[fork_tests(module, mutant_code(source, file, number), tests)] = Run(number, time.monotonic())
         for number in _ended(running, limit):
             alive.append(number)
             print(f"{file.relative_to(ROOT)}:{found[number].line}: {found[number].text}", flush=True)
