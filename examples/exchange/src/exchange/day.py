@@ -99,6 +99,8 @@ class Day:
         impostor = self._person("impostor").profile(email=f"{first.name.upper()}@example.com")
         twin = first.client.post("/users", impostor)
         self.story.expect("An e-mail that is taken, in other letters", twin, httpx.codes.CONFLICT)
+        guessable = self.device().post("/users", {**self._person("charles").profile(), "password": "charles" * 3})
+        self.story.expect("A password made of the name", guessable, 422, "password_policy")
 
     def log_in(self) -> None:
         """Everybody logs in; a wrong password and an unknown name get the same answer."""

@@ -8,10 +8,13 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from common.auth.security.breaches import PasswordHashes
 from exchange.trails import Trail
 
 BLOCKED = {"gateway": "acme-plugin"}
 """At the edge, where every token comes by, no stranger's plugin is loaded."""
+BREACHED = "saffron giraffe unwinds quartz"
+"""A good password, were it not for a breach."""
 CALLERS = ("gateway", "orders")
 """Who signs identity assertions: at the edge, and from one service to the next. Their public keys are no secret."""
 
@@ -43,6 +46,7 @@ def service_environments(folder: Path, endpoint: str | None) -> Mapping[str, Map
     passwords = {
         "COMMON_AUTH_PEPPERS": f"p1:{b64encode(secrets.token_bytes(32)).decode()}",
         "COMMON_AUTH_PASSWORDS": "on",
+        "COMMON_AUTH_BREACH_FILE": str(breached_passwords(folder)),
         "COMMON_AUTH_BCRYPT_COST": "11",  # half of the default: a day of seconds has many log-ins, and waits for each
         "EXCHANGE_LOGIN_KEY": secrets.token_hex(32),
         "EXCHANGE_USERS_PRIVATE_KEY": key_pair()[0],
@@ -65,6 +69,13 @@ def service_environments(folder: Path, endpoint: str | None) -> Mapping[str, Map
         }
         for name, variables in own.items()
     }
+
+
+def breached_passwords(folder: Path) -> Path:
+    """Write the operator's list of passwords from breaches, as hashes; the real ones have hundreds of millions."""
+    path = folder / "breached.txt"
+    path.write_text(f"{PasswordHashes.of(BREACHED).sha1}:3\n", encoding="ascii")
+    return path
 
 
 def anchored_trail(trail: Trail) -> Mapping[str, str]:

@@ -12,7 +12,6 @@ from common.core import cli
 
 WITNESS = "witness"
 """The folder of what vouches for the trails. In earnest it is on another host, which no service can change."""
-INTACT = "intact"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +23,8 @@ class Verdict:
     word: str
     records: int
     anchors: int
-    stream: str
     first_bad: int
-    """Place in the stream of the first line that is wrong; 0 where none is."""
-    until: int
-    """The last line that may be the wrong one, where the two do not fit each other; else 0."""
+    """Place in its stream of the first line that is wrong; 0 where none is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +76,5 @@ class Trail:
         with redirect_stdout(printed):
             code = cli.main(words, environ=self.variables())
         report: Mapping[str, Any] = json.loads(printed.getvalue())[0]
-        wrong = next((problem for problem in report["problems"] if problem["verdict"] != INTACT), None) or {}
-        return Verdict(
-            code,
-            report["verdict"],
-            report["records"],
-            report["anchors"],
-            str(wrong.get("stream", "")),
-            int(wrong.get("seq", 0)),
-            int(wrong.get("until", 0)),
-        )
+        first_bad = next((problem["seq"] for problem in report["problems"]), 0)
+        return Verdict(code, report["verdict"], report["records"], report["anchors"], first_bad)

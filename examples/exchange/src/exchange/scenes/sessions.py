@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from exchange.client import Client
+from exchange.environment import BREACHED
 
 if TYPE_CHECKING:
     from exchange.day import Day
@@ -22,6 +23,7 @@ def begin_and_end(day: "Day") -> None:
     """Live through everything that can happen to a session."""
     be_renewed(day)
     be_stolen(day)
+    change_password(day)
     log_out(day)
     log_out_everywhere(day)
 
@@ -62,6 +64,21 @@ def be_stolen(day: "Day") -> None:
         as_expected=newest.status_code == payment.status_code == OVER,
     )
     day.story.expect(f"{person.name} logs in anew", person.log_in(), httpx.codes.OK)
+
+
+def change_password(day: "Day") -> None:
+    """Whoever changes a password has to know the one of today, and everybody with a session has to log in anew."""
+    person = day.people[0]
+    weak = person.change_password(BREACHED)
+    day.story.expect("A new password, known from a breach", weak, httpx.codes.UNPROCESSABLE_ENTITY, "password_policy")
+    before, changed = person.password, person.change_password(f"{person.password}, and changed")
+    payment, old = person.client.post("/deposits", {"amount": "1.00"}), day.device().log_in(person.name, before)
+    day.story.add(
+        f"{person.name} changes the password",
+        f"the old session: {payment.status_code}, the old password: {old.status_code}",
+        as_expected=changed.is_success and payment.status_code == old.status_code == OVER,
+    )
+    day.story.expect(f"{person.name} logs in by the new one", person.log_in(), httpx.codes.OK)
 
 
 def log_out(day: "Day") -> None:

@@ -65,6 +65,13 @@ class Renewal(Body):
     refresh_token: SecretStr
 
 
+class PasswordChange(Body):
+    """The password of today, and the next one."""
+
+    current: SecretStr
+    new: SecretStr
+
+
 class NewApiKey(Body):
     """What a machine is to be permitted."""
 

@@ -23,6 +23,7 @@ from exchange.services.trust import ANONYMOUS, GATEWAY, signing_keys
 SERVICES: Mapping[str, str] = {
     "users": "users",
     "sessions": "users",
+    "password": "users",
     "api-keys": "users",
     "keys": "users",
     "me": "users",

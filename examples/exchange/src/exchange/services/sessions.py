@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response, status
 
 from common.auth.dynamo import DynamoLoginCounterStore, DynamoRefreshFamilyStore, DynamoRevocationStore
-from common.auth.exceptions import ConfigurationError, TokenError
+from common.auth.exceptions import TokenError
 from common.auth.gateway.fastapi import current_identity
 from common.auth.gateway.identity import Identity
 from common.auth.security.authenticator import Authenticator
@@ -17,8 +17,9 @@ from common.auth.security.token_manager import TokenManager, TokenProfile
 from common.dynamo import Database
 from common.dynamo.dao import UserDAO
 from exchange.services.accounts import Accounts
-from exchange.services.bodies import Credentials, Renewal, Session
+from exchange.services.bodies import Credentials, PasswordChange, Renewal, Session
 from exchange.services.chassis import DEVICE_COOKIE, Chassis, Context
+from exchange.services.passwords import known_of
 from exchange.services.signing import SessionKeys
 from exchange.services.trust import AUDIENCE, ISSUER, secret_octets
 
@@ -32,7 +33,7 @@ Caller = Annotated[Identity, Depends(current_identity())]
 class SessionService:
     """The routes of sessions, bound to their parts."""
 
-    def __init__(self, chassis: Chassis, database: Database, keys: SessionKeys) -> None:
+    def __init__(self, chassis: Chassis, database: Database, keys: SessionKeys, passwords: PasswordManager) -> None:
         accounts = Accounts(UserDAO(database))
         self.tokens = TokenManager(
             issuer=ISSUER,
@@ -51,9 +52,7 @@ class SessionService:
             limits=LIMITS,
             audit=chassis.audit,
         )
-        self.logins = Authenticator(
-            accounts, passwords_of(chassis), audit=chassis.audit, guard=self.guard, sessions=self.tokens
-        )
+        self.logins = Authenticator(accounts, passwords, audit=chassis.audit, guard=self.guard, sessions=self.tokens)
 
     def log_in(self, body: Credentials, context: Context, response: Response) -> Session:
         """Exchange a name and a password for the tokens of a new session; the device becomes a known one."""
@@ -81,6 +80,11 @@ class SessionService:
         except TokenError:
             return
 
+    def change_password(self, body: PasswordChange, caller: Caller, context: Context) -> None:
+        """Take another password from whoever knows the one of today; all sessions end, this one too."""
+        current, new = body.current.get_secret_value(), body.new.get_secret_value()
+        self.logins.change_password(caller.user_id, current, new, context, context=known_of(caller.user_id))
+
     def list_sessions(self, caller: Caller) -> dict[str, object]:
         """Return where the caller is logged in."""
         return {"items": self.tokens.sessions(caller.user_id)}
@@ -90,23 +94,12 @@ class SessionService:
         self.tokens.revoke_user(caller.user_id, ctx=context)
 
 
-def passwords_of(chassis: Chassis) -> PasswordManager:
-    """Return common-auth's own hasher, which knows what else a log-in needs.
-
-    Raises:
-        ConfigurationError: Another plugin hashes this service's passwords.
-    """
-    hasher = chassis.plugins.password_hasher()
-    if not isinstance(hasher, PasswordManager):
-        raise ConfigurationError("The user service needs common-auth's passwords. Set COMMON_AUTH_PASSWORDS=on.")
-    return hasher
-
-
 def add_routes(routes: APIRouter, service: SessionService) -> None:
     """Serve sessions."""
     nothing = status.HTTP_204_NO_CONTENT
     routes.add_api_route("/sessions", service.log_in, methods=["POST"])
     routes.add_api_route("/sessions", service.list_sessions, methods=["GET"])
     routes.add_api_route("/sessions", service.end_all, methods=["DELETE"], status_code=nothing)
+    routes.add_api_route("/password", service.change_password, methods=["PUT"], status_code=nothing)
     routes.add_api_route("/sessions/renewal", service.renew, methods=["POST"])
     routes.add_api_route("/sessions/end", service.end, methods=["POST"], status_code=nothing)

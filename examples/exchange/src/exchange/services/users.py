@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, FastAPI, status
 
 from common.auth.gateway.fastapi import require_role
 from common.auth.gateway.identity import Identity
+from common.auth.security.password_manager import PasswordManager
 from common.core.audit import AuditOutcome
 from common.dynamo import Database, Page
 from common.dynamo.dao import Applied, BalanceDAO, UserDAO
@@ -13,6 +14,7 @@ from common.entities.user import Balance, BalanceTransaction, User, UserCreate
 from exchange.services import operations, sessions
 from exchange.services.bodies import Amount
 from exchange.services.chassis import Chassis, Context, RequestId
+from exchange.services.passwords import known_of, passwords_of
 from exchange.services.signing import SessionKeys
 from exchange.services.trust import ANONYMOUS, KEY_SET, PEOPLE
 
@@ -22,13 +24,17 @@ Caller = Annotated[Identity, Depends(require_role(*PEOPLE))]
 class UserService:
     """The routes of users and their cash, bound to their parts."""
 
-    def __init__(self, chassis: Chassis, database: Database) -> None:
+    def __init__(self, chassis: Chassis, database: Database, passwords: PasswordManager) -> None:
         self.audit = chassis.audit
-        self.users = UserDAO(database, chassis.plugins.password_hasher())
+        self.passwords = passwords
+        self.users = UserDAO(database, passwords)
         self.balances = BalanceDAO(database)
 
     def register(self, body: UserCreate, request_id: RequestId, context: Context) -> Applied[User]:
-        """Create a user with a unique name and e-mail, and an empty account."""
+        """Create a user with a unique name and e-mail, a password that is hard to guess, and an empty account."""
+        if body.password is not None:
+            known = known_of(body.username, body.email)
+            self.passwords.validate_strength(body.password.get_secret_value(), context=known).require()
         applied = self.users.create(body, request_id=request_id)
         self.audit.emit("user_created", outcome=AuditOutcome.SUCCESS, subject=applied.entry.username, ctx=context)
         return applied
@@ -57,8 +63,8 @@ class UserService:
 
 def build(chassis: Chassis) -> FastAPI:
     """Return the user service's application."""
-    database, keys = chassis.database(), SessionKeys(chassis.settings)
-    service = UserService(chassis, database)
+    database, keys, passwords = chassis.database(), SessionKeys(chassis.settings), passwords_of(chassis)
+    service = UserService(chassis, database, passwords)
     routes = APIRouter()
     routes.add_api_route("/users", service.register, methods=["POST"], status_code=status.HTTP_201_CREATED)
     routes.add_api_route("/me", service.me, methods=["GET"])
@@ -66,6 +72,6 @@ def build(chassis: Chassis) -> FastAPI:
     routes.add_api_route("/deposits", service.deposit, methods=["POST"])
     routes.add_api_route("/withdrawals", service.withdraw, methods=["POST"])
     routes.add_api_route("/transactions", service.history, methods=["GET"])
-    sessions.add_routes(routes, sessions.SessionService(chassis, database, keys))
+    sessions.add_routes(routes, sessions.SessionService(chassis, database, keys, passwords))
     operations.add_routes(routes, operations.OperationService(chassis, database, keys))
     return chassis.behind_gateway(routes, anonymous=ANONYMOUS, public=(KEY_SET,))
