@@ -251,14 +251,11 @@ class Plan(Generic[M]):
         assigned = assigned_fields(self.mapped, update)
         indexed = index_changes(self.mapped, assigned, row)
         locks, guards = self._changed_locks(target, assigned, old, now, write_id)
-        unchanged = are_unchanged(
-            self.mapped, indexed.used | known.keys() | guards, {**row, **(vars(old) if old else {})}
-        )
-        new_here = rq.Compare("<>", WRITE_ID_PATH, rq.Constant({"S": write_id})) if once else None
-        form = own_form(self.mapped)
-        condition = all_of(
-            [is_alive(self.entity, now), has_version(self.mapped, seen), *unchanged, asked, new_here, form]
-        )
+        stored = {**row, **(vars(old) if old else {})}
+        unchanged = are_unchanged(self.mapped, indexed.used | known.keys() | guards, stored)
+        new_here, form = self._is_new_here(write_id) if once else None, own_form(self.mapped)
+        alive, version = is_alive(self.entity, now), has_version(self.mapped, seen)
+        condition = all_of([alive, version, *unchanged, asked, new_here, form])
         full = self._completed(update, indexed, seen, write_id)
         main = rq.UpdateItem(table=self.table, key=key, update=full, condition=condition, returns="ALL_NEW")
         return Write(
@@ -272,6 +269,9 @@ class Plan(Generic[M]):
             expected=seen,
             needs_form=form is not None,
         )
+
+    def _is_new_here(self, write_id: str) -> rq.Condition:
+        return rq.Compare("<>", WRITE_ID_PATH, rq.Constant({"S": write_id}))
 
     def _recorded(self, change: ChangeCallback[M], row: Mapping[str, Any]) -> rq.Update:
         """Return what *change* is, if it touches nothing of the layer's and could be held by an item."""
