@@ -7,10 +7,10 @@ from typing import Any
 from common.observability.logging.exception_fields import MAX_STACK, add_exception
 from common.observability.logging.json_safe import json_safe
 from common.observability.logging.processors import (
+    OWN_FIELDS,
     Fields,
     Processor,
     add_bound_fields,
-    add_event_field,
     add_trace_ids,
 )
 from common.observability.logging.redaction import Redaction
@@ -94,9 +94,10 @@ class JsonFormatter(logging.Formatter):
         return fields
 
     def _add_event(self, record: logging.LogRecord, fields: Fields) -> None:
+        # What add_event_field does, once for all fields: this loop is most of what a line costs.
         for name, value in vars(record).items():
             if name not in _RESERVED:
-                add_event_field(fields, name, value)
+                fields[f"event.{name}" if name in OWN_FIELDS or name in fields else name] = value
 
     def _processed(self, record: logging.LogRecord, fields: Fields) -> Fields:
         for processor in self._processors:

@@ -11,12 +11,13 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, get_current_s
 
 from common.observability.logging.context import bound_fields
 
-__all__ = ["Fields", "Processor", "add_bound_fields", "add_event_field", "add_trace_ids"]
+__all__ = ["OWN_FIELDS", "Fields", "Processor", "add_bound_fields", "add_event_field", "add_trace_ids"]
 
 Fields: TypeAlias = MutableMapping[str, Any]
 Processor: TypeAlias = Callable[[Any, str, Fields], Fields]
 
-_OURS = frozenset({"timestamp", "level", "logger", "message", "exception.type", "exception.message"})
+OWN_FIELDS = frozenset({"timestamp", "level", "logger", "message", "exception.type", "exception.message"})
+"""Fields of the line itself, beside those that it has already."""
 
 
 class _Latest:
@@ -53,4 +54,4 @@ def add_bound_fields(logger: Any, method: str, fields: Fields) -> Fields:
 
 def add_event_field(fields: Fields, name: str, value: object) -> None:
     """Add a field of the event; it cannot pose as one of the line's own, and is then called ``event.<name>``."""
-    fields[f"event.{name}" if name in _OURS or name in fields else name] = value
+    fields[f"event.{name}" if name in OWN_FIELDS or name in fields else name] = value
