@@ -62,6 +62,7 @@ def test_every_renewal_gives_new_tokens(house: Any, clock: FrozenClock) -> None:
 
     assert first.refresh_token != second.refresh_token
     assert old.token_id != new.token_id
+    assert 22 == len(new.token_id)  # 128 bits in base64url
     kept = ("sub", "sid", "ver", "client_id", "roles", "scope", "auth_time", "amr")
     assert [old.members[name] for name in kept] == [new.members[name] for name in kept]
     assert clock.now() == new.issued_at

@@ -135,6 +135,17 @@ def test_reuse_is_loud_and_says_where_it_came_from(house: Any) -> None:
     assert house.audit.pseudonym(pair.session) == event.session
 
 
+def test_a_renewal_tells_its_generation(house: Any) -> None:
+    """The same one for the renewal and its repetition."""
+    pair = house.login()
+    house.refresh(house.refresh(pair))
+    house.refresh(house.login())
+    renewed = [event for event in house.events() if event.type == "session_renewed"]
+
+    assert [2, 3, 2] == [event.details["generation"] for event in renewed]
+    assert {"web"} == {event.details["client_id"] for event in renewed}
+
+
 def test_a_reuse_that_cannot_end_the_session_is_written_all_the_same(house: Any, clock: FrozenClock) -> None:
     """The store goes away just then: the evidence is kept, and each repetition tries again."""
     pair = house.login()
