@@ -33,7 +33,7 @@ _TOKENS = ("test_token_attacks.py", "test_token_validation.py", "test_token_issu
 _GATEWAY = ("gateway/test_assertions.py", "gateway/test_mac.py", "gateway/test_delegation.py")
 TARGETS = {
     "common.auth.security.token_format": _TOKENS,
-    "common.auth.security.token_claims": (*_TOKENS, "gateway/test_delegation.py"),
+    "common.auth.security.token_claims": ("test_token_rules.py", *_TOKENS, "gateway/test_delegation.py"),
     "common.auth.security.token_manager": (*_TOKENS, "sessions", "test_doctor.py"),
     "common.auth.gateway.header_validator": (
         *_GATEWAY,

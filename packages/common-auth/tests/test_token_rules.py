@@ -1,0 +1,83 @@
+"""What the rules of claims are where nobody says anything: each is the strict one (auth T3, X3)."""
+
+from datetime import timedelta
+
+import pytest
+
+from common.auth.exceptions import ConfigurationError, TokenExpired, TokenInvalid
+from common.auth.security.token_claims import ClaimRules
+from common.auth.testing import AUDIENCE, ISSUER, MOMENT, access_claims
+
+NOW = MOMENT.timestamp()
+
+
+def rules(**changes: object) -> ClaimRules:
+    """Make rules for access tokens, with nothing said that need not be."""
+    options: dict[str, object] = {
+        "issuer": ISSUER,
+        "audience": AUDIENCE,
+        "required": frozenset(),
+        "max_ttl": timedelta(minutes=5),
+    }
+    return ClaimRules(**{**options, **changes})  # type: ignore[arg-type]
+
+
+def test_clocks_may_differ_by_ten_seconds() -> None:
+    """A token counts until ten seconds after its end, and not at the tenth."""
+    over = int(NOW) + 300
+
+    rules().check(access_claims(), over + 9.999)
+    with pytest.raises(TokenExpired):
+        rules().check(access_claims(), over + 10)
+
+
+def test_a_token_for_others_too_is_refused() -> None:
+    """A list that names others is taken on demand alone."""
+    shared = access_claims(aud=["billing", AUDIENCE])
+
+    with pytest.raises(TokenInvalid, match="wrong_aud"):
+        rules().check(shared, NOW)
+    rules(accept_audience_lists=True).check(shared, NOW)
+
+
+def test_no_source_is_permitted() -> None:
+    """A claim ``azp`` is refused until its value is listed."""
+    with pytest.raises(TokenInvalid, match="foreign_azp"):
+        rules().check(access_claims(azp="orders"), NOW)
+    rules(sources=frozenset({"orders"})).check(access_claims(azp="orders"), NOW)
+
+
+@pytest.mark.parametrize("claim", ["iss", "aud", "sub", "exp", "iat"])
+def test_some_claims_are_required_whatever_is_said(claim: str) -> None:
+    """An empty list of required claims leaves out none of these."""
+    with pytest.raises(TokenInvalid, match=f"missing_{claim}"):
+        rules().check(access_claims(**{claim: ...}), NOW)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"leeway": timedelta(seconds=60.001)},
+        {"leeway": timedelta(microseconds=-1)},
+        {"max_ttl": timedelta(0)},
+        {"issuer": ""},
+        {"audience": ""},
+    ],
+)
+def test_limits_end_where_they_end(changes: dict[str, object]) -> None:
+    """The first value outside is refused, the last inside is not."""
+    with pytest.raises(ConfigurationError):
+        rules(**changes)
+    rules(leeway=timedelta(seconds=60), max_ttl=timedelta(microseconds=1))
+    rules(leeway=timedelta(0))
+
+
+def test_the_longest_life_counts_to_the_second() -> None:
+    """Five minutes are five minutes; a token that ends before it begins is none."""
+    issued = int(NOW)
+
+    rules().check(access_claims(exp=issued + 300), NOW)
+    rules().check(access_claims(exp=issued), NOW)
+    for ends in (issued + 301, issued - 1):
+        with pytest.raises(TokenInvalid, match="too_long_lived"):
+            rules().check(access_claims(exp=ends), NOW)
