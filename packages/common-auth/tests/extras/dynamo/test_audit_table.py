@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +12,17 @@ from common.auth import plugin
 from common.auth.dynamo import AuditTable
 from common.auth.dynamo.entity_types import AUDIT_LINE
 from common.auth.exceptions import ConfigurationError, StoreUnavailable
+from common.auth.security.audit_anchor import PublicKeys
+from common.auth.security.audit_anchorer import Anchoring
 from common.auth.security.audit_line import encode_event, seal
 from common.auth.security.audit_logger import AuditLogger
 from common.auth.security.audit_query import AuditQuery, AuditReader, event_in
+from common.auth.security.audit_report import Verdict
 from common.auth.security.audit_settings import AuditSettings
-from common.auth.security.audit_sinks import MemorySink
+from common.auth.security.audit_sinks import AnchorFile, MemorySink
+from common.auth.security.audit_verification import verify_chain
 from common.auth.security.context import RequestContext
+from common.auth.security.keys import SigningKey
 from common.auth.security.sink_rules import check_sinks
 from common.core import App, Plugins, Settings
 from common.core.audit import AuditEvent, AuditOutcome, AuditRecord, AuditSink, AuditType, Severity
@@ -255,6 +261,25 @@ def test_reading_is_audited(desk: Desk) -> None:
     assert {"filters": {"subject": "u-ada", "since": "2026-11-24T12:00:00+00:00"}, "records": 2} == dict(read.details)
     assert (AuditOutcome.FAILURE, "invalid_input") == (refused.outcome, refused.reason)
     assert ["audit_read"] * 2 == [each.event.type for each in desk.audit.query(type="audit_read").records]
+
+
+def test_a_stream_is_read_whole_for_verification(database: Database, tmp_path: Path) -> None:
+    """Its lines come in their order, chained as they were written; a change of one of them is found (auth A15)."""
+    table, key = AuditTable(database), SigningKey.generate("EdDSA", kid="anchors")
+    anchoring = Anchoring(sink=AnchorFile(tmp_path / "anchors"), keys=key)
+    audit = AuditLogger([table], service="orders", anchoring=anchoring)
+    for _ in range(30):
+        audit.emit("authn_login_success", outcome=AuditOutcome.SUCCESS, actor="u-ada")
+    stream = audit.stream
+    assert audit.close(10).complete
+    lines, keys = list(table.lines(stream)), PublicKeys([key.verification])
+    anchors = (tmp_path / "anchors").read_bytes().splitlines()
+
+    assert [*range(1, 32)] == [json.loads(line)["seq"] for line in lines]
+    assert Verdict.INTACT is verify_chain(lines, anchors, keys).verdict
+    changed = [*lines[:9], lines[9].replace(b"u-ada", b"u-eve"), *lines[10:]]
+    assert Verdict.TAMPERED is verify_chain(changed, anchors, keys).verdict
+    assert [] == list(table.lines("nobody"))
 
 
 def test_a_trail_that_nobody_can_read_says_so() -> None:

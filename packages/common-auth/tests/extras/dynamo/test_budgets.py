@@ -200,6 +200,13 @@ def _(stores: Any) -> Callable[[], object]:
     return lambda: table.write(a_record())
 
 
+@course("AuditTable.lines")
+def _(stores: Any) -> Callable[[], object]:
+    table = AuditTable(stores.db)
+    table.write(a_record())
+    return lambda: list(table.lines("orders-ab"))
+
+
 def reading(query: AuditQuery) -> Course:
     """Read what is found by *query*."""
 

@@ -77,6 +77,7 @@ _MACHINES: Final = (
 )
 _AUDIT: Final = (
     _row("AuditTable.write", put(AUDIT_LINE), wcu=1, indexes=3, note="with a user and a request"),
+    _row("AuditTable.lines", query(AUDIT_LINE), rcu=1, note="up to 4 KB; a trip per MB"),
     _row("AuditTable.by_user", query(AUDIT_LINE, AUDIT_BY_USER), rcu=0.5, note=_PAGE),
     _row("AuditTable.by_request", query(AUDIT_LINE, AUDIT_BY_REQUEST), rcu=0.5, note=_PAGE),
     _row(
