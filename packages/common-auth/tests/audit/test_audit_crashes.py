@@ -158,25 +158,29 @@ def test_a_clean_end_and_a_killed_process_are_told_apart(tmp_path: Path, pem: Pa
     assert "no_end" in {problem.code for problem in killed.problems}
 
 
-def test_what_waits_in_memory_is_all_that_a_killed_process_loses(tmp_path: Path, pem: Path, until: Until) -> None:
+NEVER_FLUSHED = """
+import sys, time
+from common.auth.security.audit_logger import AuditLogger
+from common.auth.security.audit_sinks import JsonLinesSink
+from common.core.audit import AuditOutcome
+sink = JsonLinesSink(sys.argv[1])
+sink.flush = lambda: time.sleep(60)
+audit = AuditLogger([sink], service="orders")
+for number in range(1, 301):
+    audit.emit("authn_login_success", outcome=AuditOutcome.SUCCESS, actor=f"u-{number}")
+time.sleep(60)
+"""
+
+
+def test_what_waits_in_memory_is_all_that_a_killed_process_loses(tmp_path: Path, until: Until) -> None:
     """What the sink has been handed is in the file before anybody flushes: ``write()`` survives the process (auth A11)."""
-    folder = tmp_path / "trail"
-    folder.mkdir()
-    child = os.fork() if hasattr(os, "fork") else pytest.skip("needs fork()")
-    if not child:
-        sink = JsonLinesSink(folder / "audit.jsonl")
-        audit = AuditLogger([sink], service="orders")
-        sink.flush = lambda: time.sleep(60)  # type: ignore[method-assign]
-        for number in range(1, 301):
-            audit.emit("authn_login_success", outcome=OK, actor=f"u-{number}")
-        time.sleep(60)
-        os._exit(1)
+    file = tmp_path / "audit.jsonl"
+    process = subprocess.Popen([sys.executable, "-c", NEVER_FLUSHED, str(file)])
     try:
-        file = folder / "audit.jsonl"
         until(lambda: file.exists() and file.read_bytes().count(b"\n") >= 1)
     finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        process.kill()
+        process.wait(timeout=20)
 
     lines = file.read_bytes().splitlines(keepends=True)
     assert all(line.endswith(b"}}\n") for line in lines)

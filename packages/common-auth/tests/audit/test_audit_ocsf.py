@@ -73,6 +73,8 @@ def test_the_schema_refuses_what_is_wrong() -> None:
         ("authn_login_fail", {}, 300201),
         ("session_ended", {}, 300202),
         ("authn_login_lock", {}, 300109),
+        ("authn_token_created", {"details": {"kind": "access"}}, 300203),
+        ("authn_token_created", {"details": {"kind": "api_key"}}, 300199),
         ("authn_password_change", {}, 300103),
         ("authn_password_reset_admin", {}, 300104),
         ("authz_change", {"details": {"after": ["operator"]}}, 300501),
@@ -95,7 +97,8 @@ def test_each_type_has_its_class_and_activity(type: str, changes: dict[str, Any]
     ("reason", "detail"),
     [
         ("unknown_user", "USER_DOES_NOT_EXIST"), ("wrong_password", "INVALID_CREDENTIALS"),
-        ("locked", "ACCOUNT_LOCKED_OUT"), ("something_else", "something_else"),
+        ("locked", "ACCOUNT_LOCKED_OUT"), ("locked_network", "ACCOUNT_LOCKED_OUT"), ("too_long", "INVALID_CREDENTIALS"),
+        ("something_else", "something_else"),
     ],
 )  # fmt: skip
 def test_a_failed_login_says_why_in_the_words_of_the_schema(reason: str, detail: str) -> None:

@@ -11,12 +11,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from common.auth.exceptions import ConfigurationError
 from common.auth.security.audit_anchor import Anchor, PublicKeys, anchor_hash, read_anchor, sign_anchor
 from common.auth.security.audit_anchorer import Anchoring
 from common.auth.security.audit_chain import NOTHING, head_of, link, read_envelope
 from common.auth.security.audit_line import seal
+from common.auth.security.audit_reading import read_event
 from common.auth.security.audit_report import Problems
 from common.auth.security.audit_sinks import AnchorFile, MemorySink
 from common.auth.security.audit_verification import Verdict, _Trail, verify_chain
@@ -26,6 +29,7 @@ from common.auth.security.secrets import SecretBytes
 
 Writing = Callable[..., Any]
 
+KEY = SigningKey.generate("EdDSA", kid="k1")
 MAC_KEY = SecretBytes(b"a master key of the audit trail!")
 
 
@@ -404,6 +408,39 @@ def test_a_line_nobody_had_the_key_for_is_found_before_any_anchor(written_trail:
     assert "bad_mac" == other.first_bad.code
     changed = [line.replace(b'"actor":"u-3"', b'"actor":"u-9"') for line in trail.records]
     assert {"bad_mac"} <= {each.code for each in trail.verified(records=changed, anchors=[], mac_key=MAC_KEY).problems}
+
+
+# Anything at all
+
+NESTED = b'{"a":' * 3000 + b'"type":"stream_end"' + b"}" * 3000
+LINES = st.one_of(
+    st.binary(max_size=60),
+    st.builds(
+        lambda stream, seq, prev, body: (
+            b'{"v":1,"stream":"%b","seq":%d,"prev":%b,"event":%b}' % (stream, seq, prev, body)
+        ),
+        st.sampled_from((b"orders-ab", b"x", b"")),
+        st.integers(-1, 10**20),
+        st.sampled_from((b"null", b'"' + b"ab" * 32 + b'"', b'{"after":null,"torn":null}', b"7")),
+        st.sampled_from(
+            (b"{}", b'{"type":"stream_end"}', b'{"time":7,"type":"stream_end","x"}', b"[]", NESTED, b"{\xff}")
+        ),
+    ),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(LINES, max_size=6), st.lists(LINES, max_size=3), st.booleans())
+def test_no_bytes_make_verification_raise(records: list[bytes], anchors: list[bytes], retained: bool) -> None:
+    """Whatever somebody has put into the files, there is a verdict, and it is not that all is well (auth A15, X2)."""
+    keys = PublicKeys([KEY.verification])
+    report = verify_chain(records, anchors, keys, retained=retained, now=datetime.now(UTC), mac_key=MAC_KEY)
+
+    assert Verdict.INTACT is not report.verdict
+    assert list(report.lines())
+    assert json.dumps(report.as_json())
+    for line in records:
+        read_event(line)
 
 
 # Size

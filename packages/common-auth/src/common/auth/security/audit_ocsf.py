@@ -18,16 +18,17 @@ OCSF_VERSION: Final = "1.8.0"
 
 _BASE, _ACCOUNT, _AUTHENTICATION, _ACCESS, _LIFECYCLE, _API = 0, 3001, 3002, 3005, 6002, 6003
 _OTHER: Final = 99
+_LOCKED: Final = "locked"
 _STATUS_DETAILS: Final = {
-    "wrong_password": "INVALID_CREDENTIALS",
-    "invalid_credentials": "INVALID_CREDENTIALS",
+    **dict.fromkeys(
+        ("wrong_password", "empty", "too_long", "not_unicode", "not_text", "invalid_credentials"), "INVALID_CREDENTIALS"
+    ),
     "unknown_user": "USER_DOES_NOT_EXIST",
     "user_disabled": "ACCOUNT_DISABLED",
-    "account_locked": "ACCOUNT_LOCKED_OUT",
-    "locked": "ACCOUNT_LOCKED_OUT",
 }
 _METHODS: Final = {"POST": 1, "GET": 2, "HEAD": 2, "PUT": 3, "PATCH": 3, "DELETE": 4}
 
+_TOKENS: Final = frozenset({"authn_token_created", "authn_token_revoked", "authn_token_delete"})
 _CLASSES: Final[Mapping[str, tuple[int, int]]] = {
     "authn_login_success": (_AUTHENTICATION, 1),
     "authn_login_successafterfail": (_AUTHENTICATION, 1),
@@ -82,6 +83,8 @@ def to_ocsf(event: AuditEvent, version: str = OCSF_VERSION) -> dict[str, JSONVal
             f"Events are written in OCSF {OCSF_VERSION}, not in another version.", reason="ocsf_version"
         )
     uid, activity = _CLASSES.get(event.type, (_BASE, _OTHER))
+    if event.type in _TOKENS and event.details.get("kind") == "api_key":
+        uid, activity = _ACCOUNT, _OTHER  # OCSF 1.8.0 has no activity for keys of an account
     activity = _activity(event, uid, activity)
     return {
         "class_uid": uid,
@@ -112,7 +115,9 @@ def _status(event: AuditEvent) -> dict[str, JSONValue]:
     status: dict[str, JSONValue] = {"status_id": codes[event.outcome]}
     if event.reason is not None:
         status["status_code"] = event.reason
-        status["status_detail"] = _STATUS_DETAILS.get(event.reason, event.reason)
+        # Why a login is refused while it is locked says which bucket is full: locked_account, locked_network ...
+        known = "ACCOUNT_LOCKED_OUT" if event.reason.startswith(_LOCKED) else _STATUS_DETAILS.get(event.reason)
+        status["status_detail"] = known or event.reason
     return status
 
 

@@ -21,7 +21,7 @@ def read_event(line: bytes) -> AuditEvent | None:
     """
     try:
         return event_in(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

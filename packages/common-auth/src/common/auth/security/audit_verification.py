@@ -338,5 +338,5 @@ def _goes_on(stream: _Stream, now: datetime) -> bool:
 def _member(body: bytes, name: str) -> str:
     try:
         return str(json.loads(body)[name])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return ""
