@@ -1,9 +1,11 @@
 """Key sets that an issuer publishes: fetched from a real server on the loopback address, and never by a request (K6)."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from common.auth.exceptions import (
 )
 from common.auth.gateway.header_validator import HeaderValidator, TrustMode
 from common.auth.gateway.identity import Identity
+from common.auth.gateway.middleware import GatewayAuthMiddleware
 from common.auth.gateway.signer import GatewaySigner
 from common.auth.security.keys import KeyRing, SigningKey
 from common.auth.security.remote_jwks import RemoteJWKS
@@ -285,3 +288,26 @@ def test_validation_never_waits_for_the_issuer(remote: Maker, issuer: JwksServer
     with pytest.raises(TokenInvalid):
         verifier.validate(forged)
     released.set()
+
+
+def test_a_service_that_knows_no_keys_yet_answers_503(remote: Maker, server: JwksServer) -> None:
+    """Behind the middleware, a gateway whose keys were never fetched is an outage and no forgery."""
+    server.answer = answering(b"in trouble", 500)
+    ring = KeyRing([K1], issuer="https://id.example")
+    orders = HeaderValidator(
+        mode=TrustMode.ASSERTION, service="orders", keys=remote(), roles={"trader"}, sources={"gateway"}
+    )
+    ada = Identity(user_id="u-1", request_id="0190163d-8694", source="gateway")
+    headers = GatewaySigner(ring).sign(ada, audience="orders", method="GET", raw_path=b"/")
+    sent: list[Any] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        pytest.fail("nobody gets here")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"", "headers": headers}
+    asyncio.run(GatewayAuthMiddleware(application, validator=orders)(scope, send, send))  # type: ignore[arg-type]
+
+    assert 503 == sent[0]["status"]
