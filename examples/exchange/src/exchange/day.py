@@ -42,6 +42,8 @@ class Day:
     people: list[Trader] = field(init=False)
     feed: Client = field(init=False)
     """The machine that quotes prices."""
+    new_key_signs_at: float = 0.0
+    """When the key that an operator has made begins to sign, on the monotonic clock."""
 
     def __post_init__(self) -> None:
         limits = httpx.Limits(max_connections=32, max_keepalive_connections=32)

@@ -47,7 +47,7 @@ def service_environments(folder: Path, endpoint: str | None) -> Mapping[str, Map
         "COMMON_AUTH_PEPPERS": f"p1:{b64encode(secrets.token_bytes(32)).decode()}",
         "COMMON_AUTH_PASSWORDS": "on",
         "COMMON_AUTH_BREACH_FILE": str(breached_passwords(folder)),
-        "COMMON_AUTH_BCRYPT_COST": "11",  # half of the default: a day of seconds has many log-ins, and waits for each
+        "COMMON_AUTH_BCRYPT_COST": "10",  # the least that is taken: a day of seconds has many log-ins, and waits for each
         "EXCHANGE_LOGIN_KEY": secrets.token_hex(32),
         "EXCHANGE_USERS_PRIVATE_KEY": key_pair()[0],
     }

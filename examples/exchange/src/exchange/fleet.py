@@ -16,8 +16,8 @@ import httpx
 
 from common.exceptions import CommonError
 
-STOP_SECONDS = 6.0
-"""How long a service may finish what it has begun before it is killed."""
+STOP_SECONDS = 15.0
+"""How long a service may finish what it has begun, and close its trail, before it is killed."""
 
 
 class ServiceFailed(CommonError):

@@ -1,5 +1,6 @@
 """Keys: one for a machine, which opens one door and no other, and a new one for the tokens of people."""
 
+import time
 from typing import TYPE_CHECKING
 
 import httpx
@@ -18,6 +19,7 @@ def get_keys(day: "Day") -> None:
     day.feed.api_key = issued.json()["key"]
     rotated = day.operator.client.post("/keys")
     day.story.expect("A new key for tokens, published before it signs", rotated, httpx.codes.CREATED)
+    day.new_key_signs_at = time.monotonic() + rotated.json()["signs_in"]
     own = day.people[0].client.post("/api-keys", {"owner": FEED, "scopes": SCOPES, "days": 30})
     day.story.expect("A trader who makes an API key", own, httpx.codes.FORBIDDEN)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from exchange.day import Day
 
 ONE_OF_EACH_SERVICE = ("/balance", "/orders", "/portfolio")
-SECONDS_TO_BE_REFUSED = 5.0
+SECONDS_TO_BE_REFUSED = 10.0
 """Reads may be answered for the gateway's cache time after the end of a session, a second; this is more."""
 OVER = httpx.codes.UNAUTHORIZED
 
@@ -31,6 +31,7 @@ def begin_and_end(day: "Day") -> None:
 def be_renewed(day: "Day") -> None:
     """A renewal gives new tokens, signed by the key that the operator made in the morning; its repetition the same ones."""
     person = day.people[0]
+    time.sleep(max(0.0, day.new_key_signs_at - time.monotonic()))
     token, refresh_token = person.client.token or "", person.client.refresh_token or ""
     renewed = person.client.renew()
     earlier = day.device()

@@ -20,7 +20,7 @@ from common.dynamo.exceptions import NotFound
 from exchange.services.bodies import NewApiKey
 from exchange.services.chassis import Chassis, Context
 from exchange.services.signing import SessionKeys
-from exchange.services.trust import ALGORITHM, KEY_ENVIRONMENT, KEY_SET, secret_octets
+from exchange.services.trust import ALGORITHM, KEY_ENVIRONMENT, KEY_SET, KEY_SET_AGE, secret_octets
 
 Operator = Annotated[Identity, Depends(require_role("operator"))]
 
@@ -65,7 +65,7 @@ class OperationService:
         if not self.api_keys.revoke(key_id):
             raise NotFound("There is no such API key.")
 
-    def rotate(self, caller: Operator, context: Context) -> dict[str, str]:
+    def rotate(self, caller: Operator, context: Context) -> dict[str, object]:
         """Make a new key for tokens, and publish it before it signs."""
         new, previous = SigningKey.generate(ALGORITHM), self.keys.active()
         self.audit.emit_required(
@@ -79,7 +79,7 @@ class OperationService:
             purpose="access tokens",
         )
         self.keys.rotate(new)
-        return {"key_id": new.kid, "previous": previous.kid}
+        return {"key_id": new.kid, "previous": previous.kid, "signs_in": KEY_SET_AGE.total_seconds()}
 
     def key_set(self) -> JSONResponse:
         """Return the keys by which others verify tokens (RFC 7517, section 5)."""
