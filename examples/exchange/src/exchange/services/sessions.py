@@ -11,7 +11,7 @@ from common.auth.gateway.fastapi import current_identity
 from common.auth.gateway.identity import Identity
 from common.auth.security.authenticator import Authenticator
 from common.auth.security.claim_sources import claim_sources
-from common.auth.security.login_guard import LoginGuard, LoginLimits
+from common.auth.security.login_guard import LoginGuard
 from common.auth.security.password_manager import PasswordManager
 from common.auth.security.token_manager import TokenManager, TokenProfile
 from common.dynamo import Database
@@ -21,11 +21,9 @@ from exchange.services.bodies import Credentials, PasswordChange, Renewal, Sessi
 from exchange.services.chassis import DEVICE_COOKIE, Chassis, Context
 from exchange.services.passwords import known_of
 from exchange.services.signing import SessionKeys
-from exchange.services.trust import AUDIENCE, ISSUER, secret_octets
+from exchange.services.trust import AUDIENCE, ISSUER, LIMITS, secret_octets
 
 PROFILE = TokenProfile(access_ttl=timedelta(minutes=5))
-LIMITS = LoginLimits(free=5, first_delay=timedelta(seconds=30))
-"""Five failures in a row cost nothing; then strangers wait for half a minute, a minute, two …"""
 
 Caller = Annotated[Identity, Depends(current_identity())]
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from common.auth.gateway.header_validator import HeaderValidator, TrustMode
 from common.auth.security.keys import KeyRing, SigningKey, VerificationKey
+from common.auth.security.login_limits import LoginLimits
 from common.auth.security.remote_jwks import RemoteJWKS
 from common.auth.security.secrets import SecretBytes
 from common.core import Settings
@@ -24,6 +25,8 @@ ROLES = frozenset(PEOPLE)
 """Every person has one; a machine has none, and only the scopes of its API key."""
 ANONYMOUS = (("POST", "/users"), ("POST", "/sessions"), ("POST", "/sessions/renewal"), ("POST", "/sessions/end"))
 """Where nobody needs to be known: signing up and logging in, and what a refresh token does by itself."""
+LIMITS = LoginLimits(free=5, first_delay=timedelta(seconds=30))
+"""Five failed log-ins in a row cost nothing; then strangers wait for half a minute, a minute, two …"""
 KEY_SET = "/.well-known/jwks.json"
 """Where the user service publishes the keys of access tokens."""
 KEY_SET_AGE = timedelta(seconds=2)
