@@ -59,8 +59,9 @@ def test_cached_asks_once_in_its_time(house: Any, clock: FrozenClock) -> None:
         assert is_live(other, pair.access_token)
     assert {"look_up": 1} == house.revocations.calls
 
-    clock.advance(SECOND)
-    assert is_live(other, pair.access_token)
+    for seconds in (1, 15, 15):
+        clock.advance(seconds * SECOND)
+        assert is_live(other, pair.access_token)
     assert {"look_up": 2} == house.revocations.calls
 
 
@@ -315,6 +316,21 @@ def test_a_replica_that_is_behind_refuses_no_new_login(clock: FrozenClock) -> No
     assert [False, True] == store.reads
 
 
+def test_a_replica_that_is_behind_lets_no_ended_session_go_on(clock: FrozenClock) -> None:
+    """Logins and renewals read the epoch consistently: the new session has the new one, the old is over."""
+    store, key = Lagging(), SigningKey.generate("EdDSA", kid="k1")
+    families, ctx = MemoryRefreshFamilyStore(), RequestContext()
+    ending, manager = (token_manager(key, clock=clock, families=families, revocations=store) for _ in range(2))
+    old = manager.start_session("u-1", ctx)
+    ending.revoke_user("u-1")
+    new = manager.start_session("u-1", ctx)
+
+    assert 1 == manager.validate(new.access_token).epoch
+    with pytest.raises(TokenRevoked):
+        manager.refresh(old.refresh_token, ctx)
+    assert [new.session] == [info.session for info in manager.sessions("u-1")]
+
+
 class Interrupting(MemoryRevocationStore):
     """While it answers a read, something else happens."""
 
@@ -362,6 +378,23 @@ def test_the_cache_is_bounded(clock: FrozenClock) -> None:
     assert [] == store.reads
     check.require_live(_claims(1), Freshness.CACHED)
     assert [False] == store.reads
+
+
+def test_the_least_recently_used_goes_first(clock: FrozenClock) -> None:
+    """What is asked for again, and again, stays."""
+    store = Lagging()
+    check = RevocationCheck(store, policy=RevocationPolicy(size=9), clock=clock, on_stale=lambda age: None)
+    for number in (1, 2, 3, 1, 4, 1, 5):
+        check.require_live(_claims(number), Freshness.CACHED)
+    assert [False] * 5 == store.reads
+
+    check.require_live(_claims(1), Freshness.CACHED)
+    check.require_live(_claims(4), Freshness.STRICT)
+    check.require_live(_claims(6), Freshness.CACHED)
+    store.reads.clear()
+    check.require_live(_claims(4), Freshness.CACHED)
+    check.require_live(_claims(1), Freshness.CACHED)
+    assert [] == store.reads
 
 
 def test_a_crowded_cache_loses_no_refusal(clock: FrozenClock) -> None:
