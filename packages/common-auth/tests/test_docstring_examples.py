@@ -8,6 +8,8 @@ import pytest
 
 import common.auth
 
+pytestmark = pytest.mark.thorough
+
 MODULES = [
     found.name
     for found in pkgutil.walk_packages(common.auth.__path__, "common.auth.")

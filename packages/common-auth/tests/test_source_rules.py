@@ -8,6 +8,8 @@ import pytest
 
 import common.auth.exceptions
 
+pytestmark = pytest.mark.thorough
+
 SOURCES = sorted(Path(common.auth.exceptions.__file__).parent.rglob("*.py"))
 
 CLOCK_READS = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}

@@ -20,6 +20,8 @@ from common.auth.security.audit_verification import PublicKeys, Verdict, verify_
 from common.auth.security.keys import SigningKey
 from common.core.audit import AuditOutcome
 
+pytestmark = pytest.mark.thorough
+
 OK = AuditOutcome.SUCCESS
 Until = Callable[[Callable[[], object]], None]
 Writing = Callable[..., Any]
@@ -98,7 +100,6 @@ def verdict_on(folder: Path, pem: Path) -> Any:
     return verify_chain(lines_in(folder), lines, PublicKeys([key.verification]))
 
 
-@pytest.mark.thorough
 def test_a_killed_process_leaves_a_prefix_and_a_chain_that_holds(tmp_path: Path, pem: Path) -> None:
     """Twelve processes, one behind the other in one trail, each killed at a random time: nothing flushed is lost (auth A11).
 

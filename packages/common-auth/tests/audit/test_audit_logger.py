@@ -266,6 +266,7 @@ def test_a_required_event_is_never_dropped_for_others(logging_to: Making, gated:
 # Overflow
 
 
+@pytest.mark.thorough
 def test_fifty_thousand_events_on_a_stuck_sink(logging_to: Making, gated: Sinks) -> None:
     """The queue keeps its bound, and afterwards every position is either stored or named in a gap (auth A10)."""
     stuck = gated("stuck")

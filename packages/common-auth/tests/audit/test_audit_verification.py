@@ -27,6 +27,8 @@ from common.auth.security.audit_witnesses import Witnesses
 from common.auth.security.keys import SigningKey
 from common.auth.security.secrets import SecretBytes
 
+pytestmark = pytest.mark.thorough
+
 Writing = Callable[..., Any]
 
 KEY = SigningKey.generate("EdDSA", kid="k1")
@@ -129,7 +131,6 @@ def first_bad_after(trail: Any, reader: Any, changed: bytes, number: int) -> Any
     return next(iter(reader._problems.listed()), None)
 
 
-@pytest.mark.thorough
 def test_every_flip_of_a_byte_is_found(written_trail: Writing) -> None:
     """In an anchored trail of 200 records there is no byte whose change goes unnoticed (auth A15)."""
     trail = written_trail(200, every=100)
@@ -471,7 +472,6 @@ def endless() -> Iterator[bytes]:
         yield line + b"\n"
 
 
-@pytest.mark.thorough
 def test_memory_does_not_grow_with_the_trail() -> None:
     """What is held after 50,000 records is what was held after a thousand (auth A15); the benchmark reads a million."""
     seen: list[int] = []

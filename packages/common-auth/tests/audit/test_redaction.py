@@ -237,6 +237,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=100, deadline=None)
 @given(JSON)
 def test_whatever_comes_in_is_bounded_json(value: object) -> None:

@@ -14,6 +14,8 @@ from common.auth.exceptions import AuthUnavailable, ConfigurationError
 from common.auth.security.breach_file import BreachFile, _count
 from common.auth.security.breaches import BreachHash, PasswordHashes
 
+pytestmark = pytest.mark.thorough
+
 PASSWORDS = [f"password number {number}" for number in range(2000)]
 
 

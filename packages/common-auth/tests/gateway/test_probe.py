@@ -15,6 +15,8 @@ from common.auth.gateway.header_echo import header_echo
 from common.auth.gateway.probe import GatewayProbe, Verdict, spoofs
 from common.core.cli import main
 
+pytestmark = pytest.mark.thorough
+
 ALONE = {"COMMON_PLUGINS_BLOCK": "common-dynamo,common-observability,acme-plugin", "COMMON_PLUGINS_ONLY": ""}
 Headers = list[tuple[str, str]]
 OWN = [("X-User-ID", "u-gateway"), ("X-Identity-Assertion", "its.own.assertion")]
