@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, overload
 
 from common.core.health import CheckAnswer, CheckContext, CheckSpec, HealthCheck, Outcome, Status
@@ -74,6 +75,10 @@ class HealthRunner:
     'PASS'
     """
 
+    _is_latched = _is_started = False
+    _loop_thread: LoopThread | None = None
+    _serving_loop: asyncio.AbstractEventLoop | None = None
+
     def __init__(
         self,
         checks: Iterable[HealthCheck] = (),
@@ -127,20 +132,15 @@ class HealthRunner:
         self._deadline = deadline
         self._threads = threads
         self._isolated = frozenset(isolated)
-        self._serving_loop: asyncio.AbstractEventLoop | None = None
-        self._refresh: BackgroundRefresh | None = None
         self._allow_remote_liveness = allow_remote_liveness
         self._transitions = Transitions(listeners, owners or {})
         self._metrics = HealthMetrics(self._transitions)
         self._heartbeat = LoopHeartbeat()
         self._checks: dict[str, HealthCheck] = {}
-        self._runs: dict[str, CheckRun] = {}
-        self._loop_thread: LoopThread | None = None
-        self._is_latched = self._is_started = False
         self._context = suppressing_context()
         self._begin()
-        if refresh:
-            self._refresh = BackgroundRefresh(lambda: self._members(None), self._background, deadline)
+        everything = partial(self._members, None)
+        self._refresh = BackgroundRefresh(everything, self._background, deadline) if refresh else None
         for check in (self._heartbeat, *checks):
             self.add(check)
 

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
@@ -47,7 +47,7 @@ class _Process:
     has_warned = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Wishes:
     """The arguments that concern traces and metrics."""
 
@@ -56,9 +56,9 @@ class _Wishes:
     span_processors: tuple[SpanProcessor, ...]
     metric_readers: tuple[MetricReader, ...]
     otlp_endpoint: str | None
+    otlp_logs: bool
     span_file: str
     dev: bool
-    otlp_logs: bool
 
 
 def configure(
@@ -119,19 +119,9 @@ def configure(
     """
     if _Process.handle is not None:
         return _configured_already(_Process.handle)
-    named = (service_name, service_version, environment)
-    instance_id = new_instance_id()
-    resource = _resource(named, settings, plugins, resource_attributes, instance_id)
-    wishes = _Wishes(
-        sample_ratio=sample_ratio,
-        plugins=plugins,
-        span_processors=tuple(span_processors),
-        metric_readers=tuple(metric_readers),
-        otlp_endpoint=otlp_endpoint,
-        span_file=str(span_file or os.environ.get("COMMON_OBS_SPAN_FILE") or ""),
-        dev=_is_true(os.environ.get("COMMON_OBS_DEV")) if dev is None else dev,
-        otlp_logs=otlp_logs,
-    )
+    named, own = (service_name, service_version, environment), (tuple(span_processors), tuple(metric_readers))
+    resource, id_of_child = _identity(named, settings, plugins, resource_attributes)
+    wishes = _Wishes(sample_ratio, plugins, *own, otlp_endpoint, otlp_logs, *_views(span_file, dev, os.environ))
     lines = configure_logging(
         level=log_level or (settings.log_level if settings else logging.INFO),
         service=_log_fields(resource),
@@ -140,14 +130,22 @@ def configure(
         sampled=sampled_logs,
         flight_recorder=flight_recorder,
     )
-    providers = _provide(wishes, resource, os.environ)
-    logs = _export_logs(wishes, lines, resource, redaction, os.environ)
-    given = resource.attributes[INSTANCE_ID]
-    id_of_child = new_instance_id if given == instance_id else lambda: str(given)
-    identify_children(resource, (*providers, logs and logs[1]), lines.lines, id_of_child)
-    _Process.handle = Observability(*providers, *(logs or (lines, None)))
+    _Process.handle = _set_up(wishes, resource, lines, redaction, id_of_child)
     _Process.handle.end_with_the_process(flush_within)
     return _Process.handle
+
+
+def _set_up(
+    wishes: _Wishes,
+    resource: Resource,
+    lines: LineHandler,
+    redaction: Redaction | None,
+    id_of_child: Callable[[], str],
+) -> Observability:
+    providers = _provide(wishes, resource, os.environ)
+    handler, logger_provider = _export_logs(wishes, lines, resource, redaction, os.environ)
+    identify_children(resource, (*providers, logger_provider), lines.lines, id_of_child)
+    return Observability(*providers, handler, logger_provider)
 
 
 def current() -> Observability | None:
@@ -155,18 +153,24 @@ def current() -> Observability | None:
     return _Process.handle
 
 
-def _resource(
+def _views(span_file: str | os.PathLike[str] | None, dev: bool | None, environ: Mapping[str, str]) -> tuple[str, bool]:
+    file = str(span_file or environ.get("COMMON_OBS_SPAN_FILE") or "")
+    return file, _is_true(environ.get("COMMON_OBS_DEV")) if dev is None else dev
+
+
+def _identity(
     named: tuple[str | None, str | None, str | None],
     settings: "Settings | None",
     plugins: "Plugins | None",
     attributes: Mapping[str, AttributeValue] | None,
-    instance_id: str,
-) -> Resource:
+) -> tuple[Resource, Callable[[], str]]:
+    """Return the resource, and what gives a forked child its instance id: a new one, unless somebody has chosen it."""
     by_settings = (
         (settings.service_name, settings.service_version, settings.environment) if settings else (None, None, None)
     )
     name, version, environment = (given or default for given, default in zip(named, by_settings, strict=True))
-    return build_resource(
+    instance_id = new_instance_id()
+    resource = build_resource(
         service_name=name,
         service_version=version,
         environment=environment,
@@ -174,6 +178,8 @@ def _resource(
         plugin_attributes=plugins.resource_attributes() if plugins else None,
         new_instance_id=lambda: instance_id,
     )
+    found = str(resource.attributes[INSTANCE_ID])
+    return resource, new_instance_id if found == instance_id else lambda: found
 
 
 def _configured_already(handle: Observability) -> Observability:
@@ -198,10 +204,10 @@ def _export_logs(
     resource: Resource,
     redaction: Redaction | None,
     environ: Mapping[str, str],
-) -> tuple[RootHandler, Provider] | None:
-    """Put an exporting handler in the place of *lines* where that is wanted; never both."""
+) -> tuple[RootHandler, Provider | None]:
+    """Put an exporting handler in the place of *lines* where that is wanted, never both; return who takes the lines."""
     if _is_true(environ.get("OTEL_SDK_DISABLED")) or not exports_logs(wishes.otlp_logs, environ):
-        return None
+        return lines, None
     from common.observability.monitoring import otlp
     from common.observability.monitoring.log_export import LogExportHandler
 
