@@ -2,6 +2,7 @@
 
     python tools/mutation.py                        every module of TARGETS; some ten minutes on two cores
     python tools/mutation.py token_format --jobs 1  one of them
+    python tools/mutation.py --sample 20            twenty mutants of each, for an estimate
     python tools/mutation.py --list mac             what would be broken, without a run
     python tools/mutation.py --floor 90             exit 1 where the score is below
 
@@ -20,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -32,7 +33,7 @@ TESTS = ROOT / "packages" / "common-auth" / "tests"
 _TOKENS = ("test_token_attacks.py", "test_token_validation.py", "test_token_issue.py", "test_token_standards.py")
 _GATEWAY = ("gateway/test_assertions.py", "gateway/test_mac.py", "gateway/test_delegation.py")
 TARGETS = {
-    "common.auth.security.token_format": _TOKENS,
+    "common.auth.security.token_format": ("test_token_rules.py", *_TOKENS),
     "common.auth.security.token_claims": ("test_token_rules.py", *_TOKENS, "gateway/test_delegation.py"),
     "common.auth.security.token_manager": (*_TOKENS, "sessions", "test_doctor.py"),
     "common.auth.gateway.header_validator": (
@@ -119,7 +120,7 @@ def _changes(parent: ast.AST, node: ast.AST) -> Iterator[tuple[str, Callable[[],
     if isinstance(node, ast.Compare):
         for index, operator in enumerate(node.ops):
             turned = _TURNED[type(operator)]
-            yield turned.__name__, lambda index=index, turned=turned: node.ops.__setitem__(index, turned())
+            yield turned.__name__, partial(node.ops.__setitem__, index, turned())
     elif isinstance(node, ast.BoolOp):
         other = ast.Or if isinstance(node.op, ast.And) else ast.And
         yield other.__name__, lambda: setattr(node, "op", other())
@@ -239,7 +240,8 @@ def fork_tests(module: str, code: CodeType, tests: Sequence[str]) -> int:
 def _run_tests(module: str, code: CodeType, tests: Sequence[str]) -> int:
     hypothesis, pytest = _loaded_once()
     sys.meta_path.insert(0, MutantFinder(module, code))
-    hypothesis.settings.register_profile("mutation", database=None, derandomize=True, max_examples=25)
+    calm = {"deadline": None, "suppress_health_check": list(hypothesis.HealthCheck)}  # a busy machine kills no mutant
+    hypothesis.settings.register_profile("mutation", database=None, derandomize=True, max_examples=25, **calm)
     hypothesis.settings.load_profile("mutation")
     os.chdir(ROOT)
     options = ["-x", "-q", "-m", "not thorough", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
@@ -258,8 +260,14 @@ class Run:
     begun: float
 
 
-def survivors(module: str, tests: Sequence[str], jobs: int) -> tuple[list[Mutation], int]:
-    """Return the mutations of *module* that *tests* do not notice, and how many there are.
+def survivors(module: str, tests: Sequence[str], jobs: int, sample: int | None = None) -> tuple[list[Mutation], int]:
+    """Return the mutations of *module* that *tests* do not notice, and how many were tried.
+
+    Args:
+        module: Its full name.
+        tests: Files and folders below :data:`TESTS`.
+        jobs: Mutants at once.
+        sample: Try that many, spread evenly over the module; ``None`` tries all.
 
     Raises:
         SystemExit: The tests fail without any mutation.
@@ -272,7 +280,9 @@ def survivors(module: str, tests: Sequence[str], jobs: int) -> tuple[list[Mutati
     if os.waitpid(fork_tests(module, mutant_code(source, file, -1), tests), 0)[1] != 0:
         raise SystemExit(f"{module}: its tests fail without any mutation.")
     limit = max(LEAST_SECONDS, SLOWEST * jobs * (time.monotonic() - begun))
-    alive, waiting, running = [], list(range(len(found)))[::-1], dict[int, Run]()
+    tried = min(sample or len(found), len(found))
+    waiting = [index * len(found) // tried for index in range(tried)][::-1]
+    alive, running = [], dict[int, Run]()
     while waiting or running:
         while waiting and len(running) < jobs:
             number = waiting.pop()
@@ -281,7 +291,7 @@ def survivors(module: str, tests: Sequence[str], jobs: int) -> tuple[list[Mutati
             alive.append(number)
             print(f"{file.relative_to(ROOT)}:{found[number].line}: {found[number].text}", flush=True)
         time.sleep(0.01)
-    return [found[number] for number in sorted(alive)], len(found)
+    return [found[number] for number in sorted(alive)], tried
 
 
 def _ended(running: dict[int, Run], limit: float) -> Iterator[int]:
@@ -297,11 +307,11 @@ def _ended(running: dict[int, Run], limit: float) -> Iterator[int]:
                 yield run.number
 
 
-def score(modules: Sequence[str], jobs: int) -> float:
+def score(modules: Sequence[str], jobs: int, sample: int | None) -> float:
     """Try every mutant of *modules*, print the survivors and a table; return the share that was killed, in per cent."""
     rows = []
     for module in modules:
-        alive, total = survivors(module, TARGETS[module], jobs)
+        alive, total = survivors(module, TARGETS[module], jobs, sample)
         rows.append((module, total, total - len(alive)))
     print(f"\n{'module':42}{'mutants':>9}{'killed':>9}{'score':>9}")
     total, killed = sum(row[1] for row in rows), sum(row[2] for row in rows)
@@ -315,6 +325,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("modules", nargs="*", help="names of modules, or their last parts (default: all)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="mutants at once (default: processors)")
+    parser.add_argument("--sample", type=int, help="try that many mutants of each module, spread evenly (default: all)")
     parser.add_argument("--floor", type=float, default=0.0, help="exit 1 where fewer per cent are killed")
     parser.add_argument("--list", action="store_true", help="print the mutations and run nothing")
     arguments = parser.parse_args(argv)
@@ -328,7 +339,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for mutation in mutations(ast.parse(source_of(module).read_text("utf-8"))):
                 print(f"{source_of(module).relative_to(ROOT)}:{mutation.line}: {mutation.text}")
         return 0
-    return int(score(wanted, max(1, arguments.jobs)) < arguments.floor)
+    return int(score(wanted, max(1, arguments.jobs), arguments.sample) < arguments.floor)
 
 
 if __name__ == "__main__":

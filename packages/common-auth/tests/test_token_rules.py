@@ -1,11 +1,15 @@
 """What the rules of claims are where nobody says anything: each is the strict one (auth T3, X3)."""
 
+import base64
+import contextlib
 from datetime import timedelta
 
 import pytest
 
-from common.auth.exceptions import ConfigurationError, TokenExpired, TokenInvalid
+from common.auth.exceptions import ConfigurationError, InvalidClaim, TokenExpired, TokenInvalid
+from common.auth.security.keys import KeyRing, SigningKey
 from common.auth.security.token_claims import ClaimRules
+from common.auth.security.token_format import MAX_CLAIMS, MAX_TOKEN, TokenReader, write_token
 from common.auth.testing import AUDIENCE, ISSUER, MOMENT, access_claims
 
 NOW = MOMENT.timestamp()
@@ -81,3 +85,24 @@ def test_the_longest_life_counts_to_the_second() -> None:
     for ends in (issued + 301, issued - 1):
         with pytest.raises(TokenInvalid, match="too_long_lived"):
             rules().check(access_claims(exp=ends), NOW)
+
+
+def test_whatever_can_be_written_can_be_read() -> None:
+    """The longest token that is issued is the longest that is taken, to the last characters of base64url."""
+    key = SigningKey.generate("EdDSA", kid="k1")
+    reader = TokenReader(keys=KeyRing([key], issuer=ISSUER), typ="at+jwt")
+    written = []
+    for length in range(5900, MAX_CLAIMS):
+        with contextlib.suppress(InvalidClaim):
+            written.append(write_token({"x": "a" * length}, typ="at+jwt", key=key))
+
+    assert MAX_TOKEN - 2 <= len(written[-1]) <= MAX_TOKEN
+    assert len(written) < MAX_CLAIMS - 5900
+    assert {"x"} == set(reader.read(written[-1]))
+
+
+def test_claims_are_written_in_ascii() -> None:
+    """A letter beyond ASCII becomes an escape, which every reader takes alike."""
+    token = write_token({"x": "é"}, typ="at+jwt", key=SigningKey.generate("EdDSA", kid="k1"))
+
+    assert b'{"x":"\\u00e9"}' == base64.urlsafe_b64decode(token.split(".")[1] + "==")
