@@ -120,8 +120,9 @@ def expected() -> list[list[Any]]:
     return [answer for at in rounds for answer in ([200, "ok", f"r-{at}"], [404, "ok", f"r-{at + 1}"], broken)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
-    "behave", [None, hang, cut_off, refuse, babble], ids=lambda one: getattr(one, "__name__", "away")
+    "behave", [None, hang, cut_off, refuse, babble], ids=["away", "hang", "cut off", "refuse", "babble"]
 )
 def test_requests_are_answered_the_same_whatever_the_collector_does(
     behave: Behave | None, expected: list[list[Any]], python: Callable[..., Any]
