@@ -82,6 +82,14 @@ def test_the_report_has_every_section(section: str, day: tuple[subprocess.Comple
     assert f"─ {section}" in day[0].stdout
 
 
+@pytest.mark.parametrize("check", ["auth.jwks", "auth.stores", "auth.audit", "auth.pepper"])
+def test_health_tells_of_what_authentication_needs(
+    check: str, day: tuple[subprocess.CompletedProcess[str], Path]
+) -> None:
+    """The keys that the gateway fetches, the stores, the trail and the pepper are each checked, and pass."""
+    assert re.search(rf"{re.escape(check)} +pass", day[0].stdout)
+
+
 def test_the_report_is_whole_in_80_columns(day: tuple[subprocess.CompletedProcess[str], Path]) -> None:
     """No line is longer, and neither the trace nor the longest names of operations are cut."""
     shown = day[0].stdout

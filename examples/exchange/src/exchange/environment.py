@@ -33,7 +33,7 @@ def service_environments(folder: Path, endpoint: str | None) -> Mapping[str, Map
     The public keys by which trails are verified are left in the folder of the witness; nobody else has the private ones.
     """
     pairs = {name: key_pair() for name in CALLERS}
-    api_keys = {"EXCHANGE_API_KEY_KEY": secrets.token_hex(32)}
+    stores = {"COMMON_AUTH_STORES": "table", "EXCHANGE_API_KEY_KEY": secrets.token_hex(32)}
     shared = {
         "COMMON_ENVIRONMENT": "development",
         "COMMON_SERVICE_VERSION": "1.0.0",
@@ -52,8 +52,8 @@ def service_environments(folder: Path, endpoint: str | None) -> Mapping[str, Map
         "EXCHANGE_USERS_PRIVATE_KEY": key_pair()[0],
     }
     own = {
-        "gateway": {"EXCHANGE_GATEWAY_PRIVATE_KEY": pairs["gateway"][0], **api_keys},
-        "users": {**passwords, **api_keys},
+        "gateway": {"EXCHANGE_GATEWAY_PRIVATE_KEY": pairs["gateway"][0], **stores},
+        "users": {**passwords, **stores},
         "orders": {"EXCHANGE_ORDERS_PRIVATE_KEY": pairs["orders"][0]},
         "inventory": {},
     }
