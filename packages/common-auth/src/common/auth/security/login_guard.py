@@ -81,8 +81,8 @@ class LoginGuard:
     >>> try:
     ...     guard.reserve("ada", RequestContext(source_ip="198.51.100.9"))
     ... except RateLimited as error:
-    ...     dict(error.headers())
-    {'Retry-After': '1'}
+    ...     list(error.headers())
+    ['Retry-After']
     """
 
     def __init__(
