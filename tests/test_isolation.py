@@ -88,7 +88,9 @@ class Outcome:
         """Return what the trail says of requests, in order, but for times and ids of events."""
         told = ("type", "outcome", "actor", "reason", "request_id", "source_service", "details")
         every = [record["event"] for record in self.trails["family"]]
-        return [[event.get(name) for name in told] for event in every if not event["type"].startswith(("sys_", "stream_"))]
+        return [
+            [event.get(name) for name in told] for event in every if not event["type"].startswith(("sys_", "stream_"))
+        ]
 
 
 class Services:
