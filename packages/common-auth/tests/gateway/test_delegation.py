@@ -11,7 +11,7 @@ import pytest
 
 from common.auth.exceptions import AssertionInvalid, ConfigurationError
 from common.auth.gateway.asgi import ASGIApp, Receive, Scope, Send
-from common.auth.gateway.header_validator import HeaderValidator, TrustMode
+from common.auth.gateway.header_validator import HeaderLimits, HeaderValidator, TrustMode
 from common.auth.gateway.identity import Identity
 from common.auth.gateway.middleware import GatewayAuthMiddleware, identity_of
 from common.auth.gateway.signer import GatewaySigner
@@ -156,6 +156,42 @@ def test_a_service_with_its_own_key_cannot_go_beyond_what_it_was_given(
     assert ("orders",) == inventory.validate("GET", b"/", [(b"x-identity-assertion", good)]).actors
     with pytest.raises(AssertionInvalid):
         inventory.validate("GET", b"/", [(b"x-identity-assertion", forged)])
+
+
+@pytest.mark.parametrize("origin", [..., {"sub": "u-ada"}, 7])
+def test_a_delegation_without_a_ground_says_so(origin: Any, fleet: Fleet) -> None:
+    """The trail tells a missing origin from one that does not hold."""
+    forged = forge(fleet.keys["orders"], claims(None, org=origin), typ="ca-id+jwt").encode()
+
+    with pytest.raises(AssertionInvalid, match="no_origin"):
+        fleet.validator("inventory").validate("GET", b"/", [(b"x-identity-assertion", forged)])
+
+
+@pytest.mark.parametrize(("seconds", "passes"), [(10, True), (11, False)])
+def test_the_clock_of_the_next_service_may_be_behind(seconds: int, passes: bool, fleet: Fleet, ada: Identity) -> None:
+    """By the leeway, to the second, and no more."""
+    arrived = fleet.arrive(ada)
+    fleet.clock.advance(-timedelta(seconds=seconds))
+
+    if passes:
+        assert "u-ada" == fleet.hop(arrived, "orders", "inventory").user_id
+    else:
+        with pytest.raises(AssertionInvalid, match="origin_too_old"):
+            fleet.hop(arrived, "orders", "inventory")
+
+
+@pytest.mark.parametrize(("most", "passes"), [(2, True), (1, False)])
+def test_as_many_roles_as_are_permitted_pass(most: int, passes: bool, fleet: Fleet) -> None:
+    """The limit itself is inside."""
+    two = Identity(user_id="u-1", roles=frozenset({"trader", "operator"}), request_id="0190163d-8694", source="gateway")
+    headers = fleet.signer("gateway").sign(two, audience="orders", method="GET", raw_path=b"/")
+    orders = fleet.validator("orders", limits=HeaderLimits(roles=most))
+
+    if passes:
+        assert two == orders.validate("GET", b"/", headers)
+    else:
+        with pytest.raises(AssertionInvalid, match="unknown_role"):
+            orders.validate("GET", b"/", headers)
 
 
 def test_an_origin_forged_by_the_service_itself_is_refused(fleet: Fleet) -> None:
