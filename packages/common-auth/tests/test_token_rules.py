@@ -10,7 +10,7 @@ from common.auth.exceptions import ConfigurationError, InvalidClaim, TokenExpire
 from common.auth.security.keys import KeyRing, SigningKey
 from common.auth.security.token_claims import ClaimRules
 from common.auth.security.token_format import MAX_CLAIMS, MAX_TOKEN, TokenReader, write_token
-from common.auth.testing import AUDIENCE, ISSUER, MOMENT, access_claims
+from common.auth.testing import AUDIENCE, ISSUER, MOMENT, access_claims, forge
 
 NOW = MOMENT.timestamp()
 
@@ -106,3 +106,23 @@ def test_claims_are_written_in_ascii() -> None:
     token = write_token({"x": "é"}, typ="at+jwt", key=SigningKey.generate("EdDSA", kid="k1"))
 
     assert b'{"x":"\\u00e9"}' == base64.urlsafe_b64decode(token.split(".")[1] + "==")
+
+
+def test_a_number_beyond_every_double_is_no_json() -> None:
+    """Not even in a claim that means nothing here: it would become infinite."""
+    key = SigningKey.generate("EdDSA", kid="k1")
+    reader = TokenReader(keys=KeyRing([key], issuer=ISSUER), typ="at+jwt")
+
+    assert {"x": 1e300} == reader.read(forge(key, b'{"x":1e300}'))
+    with pytest.raises(TokenInvalid, match="claims_not_json"):
+        reader.read(forge(key, b'{"x":1e400}'))
+
+
+def test_a_reader_may_take_as_many_claims_as_token_and_no_more() -> None:
+    """The limits may be equal."""
+    ring = KeyRing([SigningKey.generate("EdDSA", kid="k1")], issuer=ISSUER)
+
+    TokenReader(keys=ring, typ="at+jwt", max_length=1 << 16, max_claims=1 << 16)
+    TokenReader(keys=ring, typ="at+jwt", max_length=1, max_claims=1)
+    with pytest.raises(ConfigurationError):
+        TokenReader(keys=ring, typ="at+jwt", max_length=100, max_claims=101)
