@@ -290,7 +290,10 @@ def test_a_token_in_the_query_is_not_read(api: Any) -> None:
 
 @pytest.mark.parametrize(
     ("claims", "reason"),
-    [({"actor": Actor("orders")}, "delegated_token"), ({"roles": ["a-role-of-the-token-manager/that-no-header-has"]}, "malformed_roles")],
+    [
+        ({"actor": Actor("orders")}, "delegated_token"),
+        ({"roles": ["a-role-of-the-token-manager/that-no-header-has"]}, "malformed_roles"),
+    ],
 )
 def test_a_token_that_no_identity_can_be_made_of_is_refused(api: Any, claims: dict[str, Any], reason: str) -> None:
     """Nothing is dropped silently: a token that says more than a header can say does not pass."""
