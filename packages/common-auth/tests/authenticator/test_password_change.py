@@ -227,7 +227,7 @@ def test_no_output_shows_either_password(house: Make, case: str) -> None:
     with pytest.raises(AuthError) as caught:
         change(home, current=current, new=new)
     told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    ours = "".join(str(frame.locals) for frame in told.stack if "src/common/auth/" in frame.filename)
+    ours = "".join(str(frame.locals) for frame in told.stack if "/common/auth/" in frame.filename)
     home.audit.close()
 
     assert ours
