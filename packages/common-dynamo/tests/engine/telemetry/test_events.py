@@ -36,7 +36,8 @@ def test_a_consumer_continues_the_trace_of_the_emitter(emitting: Database, teles
     OutboxRelay(emitting, publish).run_once()
     traced = {event.aggregate: (event.trace, trace_id) for event, trace_id in seen}
     context = span.get_span_context()
-    assert {"traceparent": f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"} == traced["a"][0]
+    parent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+    assert {"traceparent": parent} == traced["a"][0]
     assert context.trace_id == traced["a"][1]
     assert ({}, 0) == traced["b"]
 
