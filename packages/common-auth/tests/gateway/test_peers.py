@@ -195,8 +195,8 @@ def mesh(authority: Authority) -> Iterator[Callable[[ASGIApp], int]]:
     def serve(app: ASGIApp) -> int:
         listener = socket.create_server(("127.0.0.1", 0))
         config = uvicorn.Config(
-            app, http=PeerAwareProtocol, log_config=None, access_log=False, ssl_certfile=certificate, ssl_keyfile=key,
-            ssl_ca_certs=authority.path, ssl_cert_reqs=ssl.CERT_OPTIONAL,
+            app, http=PeerAwareProtocol, ws="none", log_config=None, access_log=False, ssl_certfile=certificate,
+            ssl_keyfile=key, ssl_ca_certs=authority.path, ssl_cert_reqs=ssl.CERT_OPTIONAL,
         )  # fmt: skip
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
