@@ -169,7 +169,7 @@ def test_random_models_are_stored_and_read_exactly(engine: Engine, data: DataObj
     keep_exactly(engine, data)
 
 
-@examples(20 if ON_A_NETWORK else 200)
+@examples(20 if ON_A_NETWORK else 100)
 @given(data=st.data())
 def test_many_random_models_are_stored_and_read_exactly(engine: Engine, data: DataObject) -> None:
     """The same, for longer."""

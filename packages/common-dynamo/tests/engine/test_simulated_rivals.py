@@ -186,9 +186,9 @@ def test_rivals_break_no_rule(seed: int) -> None:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("first", range(100, 300, 20))
-def test_rivals_break_no_rule_in_two_hundred_schedules(first: int) -> None:
-    """Twenty schedules each."""
-    assert {seed: live_through(seed) for seed in range(first, first + 20)} == {
-        seed: [] for seed in range(first, first + 20)
+@pytest.mark.parametrize("first", range(100, 200, 10))
+def test_rivals_break_no_rule_in_a_hundred_schedules(first: int) -> None:
+    """Ten schedules each."""
+    assert {seed: live_through(seed) for seed in range(first, first + 10)} == {
+        seed: [] for seed in range(first, first + 10)
     }

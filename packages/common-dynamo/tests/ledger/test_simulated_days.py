@@ -78,11 +78,11 @@ def test_a_simulated_day_leaves_every_account_exact(seed: int) -> None:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("first", range(100, 200, 10))
-def test_a_hundred_simulated_days_leave_every_account_exact(first: int) -> None:
-    """Ten schedules each."""
-    assert {seed: lived_through(seed)[0] for seed in range(first, first + 10)} == {
-        seed: [] for seed in range(first, first + 10)
+@pytest.mark.parametrize("first", range(100, 150, 5))
+def test_fifty_simulated_days_leave_every_account_exact(first: int) -> None:
+    """Five schedules each."""
+    assert {seed: lived_through(seed)[0] for seed in range(first, first + 5)} == {
+        seed: [] for seed in range(first, first + 5)
     }
 
 

@@ -120,6 +120,6 @@ def test_every_commit_is_told_and_in_order_whatever_the_schedule(seed: int) -> N
 
 
 @pytest.mark.thorough
-def test_a_hundred_schedules_lose_nothing_and_keep_the_order() -> None:
+def test_forty_schedules_lose_nothing_and_keep_the_order() -> None:
     """Among them many in which relays overtake each other: events come again, and it does no harm."""
-    assert sum(map(check, range(100, 200))) > 100
+    assert sum(map(check, range(100, 140))) > 40

@@ -128,7 +128,7 @@ def test_junk_is_refused_by_errors_of_the_family_alone(
     fuzz(database, data)
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=600, deadline=None, suppress_health_check=SLOW)
 @given(data=st.data())
 def test_much_junk_is_refused_by_errors_of_the_family_alone(
     cards: DAO[Card], database: Database, data: st.DataObject
