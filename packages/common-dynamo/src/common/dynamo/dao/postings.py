@@ -20,8 +20,10 @@ __all__ = [
     "HELD",
     "Posting",
     "account_update",
+    "amount_constant",
     "asset_attribute",
     "asset_of",
+    "closing_update",
     "held_attribute",
     "is_held",
     "shortfall",
@@ -89,13 +91,31 @@ def account_update(table: str, key: ItemKey, posting: Posting, *, last: str) -> 
         posting: What changes.
         last: Id of the request, or of the journal entry, that stands for the change.
     """
-    added = [(Path((name,)), _number(amount)) for name, amount in posting.changes.items()]
-    floors = [Compare(">=", Path((name,)), _number(amount)) for name, amount in posting.taken.items()]
+    added = [(Path((name,)), amount_constant(amount)) for name, amount in posting.changes.items()]
+    floors = [Compare(">=", Path((name,)), amount_constant(amount)) for name, amount in posting.taken.items()]
     return UpdateItem(
         table=table,
         key=key,
         update=Update(set=((_LAST, Constant({"S": last})),), add=(*added, (_SEQUENCE, _ONE))),
         condition=And((_IS_ACTIVE, *floors)) if floors else _IS_ACTIVE,
+    )
+
+
+def closing_update(table: str, key: ItemKey, *, sequence: int, last: str) -> UpdateItem:
+    """Return the update that closes an active account which has not changed since it was read.
+
+    Args:
+        table: Table of the accounts.
+        key: Primary key of the account item.
+        sequence: How many changes it had when it was read.
+        last: Id of the request that closes it.
+    """
+    closed = (_STATUS, Constant({"S": UserStatus.CLOSED.value}))
+    return UpdateItem(
+        table=table,
+        key=key,
+        update=Update(set=(closed, (_LAST, Constant({"S": last}))), add=((_SEQUENCE, _ONE),)),
+        condition=And((_IS_ACTIVE, Compare("=", _SEQUENCE, Constant({"N": str(sequence)})))),
     )
 
 
@@ -108,5 +128,6 @@ def shortfall(posting: Posting, account: Item) -> tuple[str, Decimal] | None:
     return None
 
 
-def _number(amount: Decimal) -> Constant:
+def amount_constant(amount: Decimal) -> Constant:
+    """Return *amount* as it is stored: a number in plain digits, exact."""
     return Constant({"N": digits(amount)})

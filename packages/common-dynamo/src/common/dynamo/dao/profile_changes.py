@@ -38,7 +38,7 @@ from common.dynamo.requests import (
 from common.entities import UserStatus
 from common.exceptions import CommonError, FieldError, InvalidInput
 
-__all__ = ["ProfileChange", "change_profile", "judge", "move_email", "recall", "release_email"]
+__all__ = ["ProfileChange", "change_profile", "judge", "lost_lock", "move_email", "recall", "release_email"]
 
 _OWNER: Final = Path(("u",))
 _HASH: Final = Path(("hash",))
@@ -151,6 +151,12 @@ def release_email(change: ProfileChange) -> DeleteItem:
     )
 
 
+def lost_lock() -> InvalidItem:
+    """Return the error for a user whose address is not locked for them, which no write of the ledger brings about."""
+    message = "The lock on the user's email address is missing or another's; run the ledger's check."
+    return InvalidItem(message, entity=EMAIL.name)
+
+
 def _examine(change: ProfileChange, refused: TransactionCanceled) -> Applied[Profile]:
     taken, released, profile = refused.reasons
     if profile.code == CHECK_FAILED:
@@ -158,8 +164,7 @@ def _examine(change: ProfileChange, refused: TransactionCanceled) -> Applied[Pro
     if taken.code == CHECK_FAILED:
         raise address_taken(refused.unknown_attempts)
     if released.code == CHECK_FAILED:
-        message = "The lock on the user's email address is missing or another's; run the ledger's check."
-        raise InvalidItem(message, entity=EMAIL.name)
+        raise lost_lock()
     raise refused
 
 

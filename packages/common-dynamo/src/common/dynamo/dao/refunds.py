@@ -9,18 +9,18 @@ from decimal import Decimal
 from typing import Final, Self
 
 from common.core.validation import add_exactly
+from common.dynamo.dao.input_hash import input_hash
 from common.dynamo.dao.instruction import Instruction, stale_request_id
 from common.dynamo.dao.ledger import Ledger
 from common.dynamo.dao.ledger_types import ENTRY, ORDER
 from common.dynamo.dao.order_terms import hashed_terms
 from common.dynamo.dao.outcomes import Applied
-from common.dynamo.dao.postings import CASH, Posting
+from common.dynamo.dao.postings import CASH, Posting, amount_constant
 from common.dynamo.dao.reading import read_item
 from common.dynamo.dao.records import JournalEntry
 from common.dynamo.dao.refusals import check_claim, is_fence, refused_by_account
 from common.dynamo.dao.submission import CHECK_FAILED, claim, transaction
 from common.dynamo.dao.views import balance_transaction
-from common.dynamo.decimals import digits
 from common.dynamo.exceptions import NotFound, OrderConflict, RefundTooLarge, TransactionCanceled
 from common.dynamo.execution import Operation
 from common.dynamo.requests import (
@@ -78,7 +78,7 @@ class Refund:
             raise InvalidInput(errors=(FieldError("/order", "order_not_refundable", message),))
         if amount > order.total:
             raise RefundTooLarge(refundable=_rest(order.total, order.refunded))
-        terms = ledger.instruct(order.user, request_id, *hashed_terms(order)).input
+        terms = input_hash(*hashed_terms(order))
         instruction = ledger.instruct(order.user, request_id, _KIND.value, order.id, amount)
         return cls(ledger=ledger, order=order, total=order.total, amount=amount, instruction=instruction, terms=terms)
 
@@ -108,7 +108,7 @@ class Refund:
         counted = UpdateItem(
             table=ledger.table,
             key=ledger.order_key(user, self.order.id),
-            update=Update(add=((_REFUNDED, self._money(self.amount)), (_VERSION, _ONE))),
+            update=Update(add=((_REFUNDED, amount_constant(self.amount)), (_VERSION, _ONE))),
             condition=And((self._is_this_order, Or((NotExists(_REFUNDED), self._leaves_enough)))),
         )
         account = ledger.account_update(user, self.posting, last=self.instruction.id)
@@ -120,16 +120,13 @@ class Refund:
             (
                 Compare("=", _STATUS, ORDER.constant("status", OrderStatus.COMPLETED)),
                 Compare("=", _HASH, Constant({"S": self.terms})),
-                Compare("=", _TOTAL, self._money(self.total)),
+                Compare("=", _TOTAL, amount_constant(self.total)),
             )
         )
 
     @property
     def _leaves_enough(self) -> Condition:
-        return Compare("<=", _REFUNDED, self._money(_rest(self.total, self.amount)))
-
-    def _money(self, amount: Decimal) -> Constant:
-        return Constant({"N": digits(amount)})
+        return Compare("<=", _REFUNDED, amount_constant(_rest(self.total, self.amount)))
 
 
 def submit_refund(op: Operation, refund: Refund, cash: QuoteAsset) -> Applied[BalanceTransaction]:
