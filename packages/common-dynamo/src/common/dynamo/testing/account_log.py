@@ -56,7 +56,7 @@ def _check_user(ledger: LedgerKit, log: Sequence[StreamChange[Account]], history
     if before != ledger.db.dao(ACCOUNT).get(user):
         yield "the log of an account does not end with the account as it stands"
     numbers = {change.new.last: change.new.sequence for change in log if change.new is not None}
-    yield from _check_order(numbers, [told for (whose, _), told in history.told.items() if whose == user])
+    yield from _check_order(numbers, history.of(user))
 
 
 def _check_change(

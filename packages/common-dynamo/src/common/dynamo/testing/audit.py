@@ -50,7 +50,7 @@ def _audit_user(ledger: LedgerKit, history: History, user: str, opening: Collect
         yield discrepancy.what
     entries = {entry.id: entry for entry in _entries(ledger, user)}
     orders = {order.id: order for order in ledger.db.dao(ORDER).query(None, consistent=True, user=user).all()}
-    for told in [each for (whose, _), each in history.told.items() if whose == user]:
+    for told in history.of(user):
         yield from _audit_answer(told, entries, orders)
     yield from _audit_orders(history, orders, opening)
     fills = {order.fill for order in orders.values()}

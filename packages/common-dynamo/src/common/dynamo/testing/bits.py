@@ -118,7 +118,7 @@ def check_bits(history: History, users: Collection[str]) -> list[str]:
 
 
 def _check_user(history: History, user: str) -> Iterator[str]:
-    trades = [told for (whose, _), told in history.told.items() if whose == user and told.request.kind == "bit"]
+    trades = [told for told in history.of(user) if told.request.kind == "bit"]
     readings = sorted((one for one in history.readings if one.user == user), key=lambda one: one.asked_at)
     for reading in readings:
         yield from _check_reading(reading, trades)

@@ -133,6 +133,11 @@ class History:
         with self._lock:
             return [told for told in self.told.values() if told.outcomes]
 
+    def of(self, user: str) -> list[Told]:
+        """Return the requests for *user*."""
+        with self._lock:
+            return [told for (whose, _), told in self.told.items() if whose == user]
+
     def unfinished(self) -> list[Request]:
         """Return the requests whose callers have been told nothing, such as those of a process that was killed."""
         with self._lock:

@@ -114,7 +114,7 @@ def check_registrations(ledger: LedgerKit, history: History, prefix: str) -> lis
 def _check_names(ledger: LedgerKit, history: History, prefix: str) -> Iterator[str]:
     for number in range(_NAMES):
         name = f"{prefix}-{number}"
-        asked = [told for (user, _), told in history.told.items() if user == name and told.request.kind == "register"]
+        asked = [told for told in history.of(name) if told.request.kind == "register"]
         winners = [told for told in asked if Outcome.OK in told.outcomes]
         exists = ledger.users.get(name) is not None
         if len(winners) > 1:
