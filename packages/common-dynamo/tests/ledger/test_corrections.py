@@ -14,10 +14,13 @@ from common.dynamo.exceptions import (
     OrderConflict,
     RefundTooLarge,
     RequestIdReused,
+    TransactionCanceled,
     UniqueViolation,
 )
-from common.dynamo.testing import spend
+from common.dynamo.requests import Request, TransactWriteItems
+from common.dynamo.testing import Engine, FaultPlan, FaultyWire, spend
 from common.dynamo.testing.ledger import LedgerKit
+from common.dynamo.wire import Answer
 from common.entities import Order, OrderStatus, TransactionStatus, TransactionType, UserCreate
 from common.exceptions import InvalidAmount, InvalidInput
 
@@ -248,3 +251,34 @@ def test_money_that_comes_meanwhile_keeps_the_account_open(ledger: LedgerKit) ->
 
         assert told in {("closed", "refused"), ("account_not_empty", "paid in")}
         assert ledger.balances.get(user).available == (1 if told[1] == "paid in" else 0)
+
+
+class Denying(FaultyWire):
+    """A wire that may deny transactions: no condition has failed, and asking again is no use."""
+
+    denies = False
+    denied = 0
+
+    def send(self, request: Request, timeout: float) -> Answer:
+        """Answer a transaction as DynamoDB does where a policy denies its first part."""
+        if not (self.denies and isinstance(request, TransactWriteItems)):
+            return super().send(request, timeout)
+        self.denied += 1
+        reasons = [{"Code": "AccessDenied"}, *({"Code": "None"} for _ in request.parts[1:])]
+        return Answer(400, {"__type": "TransactionCanceledException", "message": "no", "CancellationReasons": reasons})
+
+
+def test_a_closing_that_is_denied_is_told_at_once(engine: Engine, ledger_on: Callable[..., LedgerKit]) -> None:
+    """Only an account that has changed meanwhile is a reason to read it again and to try once more."""
+    wire = Denying(engine.wire(), FaultPlan())
+    ledger = ledger_on(wire)
+    user = ledger.open_account()
+    seen = ledger.users.require(user)
+    wire.denies = True
+    with pytest.raises(TransactionCanceled) as refused:
+        ledger.users.close(seen, request_id=ledger.new_id())
+
+    assert wire.denied == 1
+    assert [reason.code for reason in refused.value.reasons] == ["AccessDenied", "None", "None"]
+    assert ledger.users.require(user) == seen
+    wire.close()

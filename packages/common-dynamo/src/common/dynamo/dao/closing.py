@@ -41,11 +41,13 @@ def close_account(op: Operation, ledger: Ledger, change: ProfileChange) -> Appli
         try:
             op.execute(transaction(closed, release_email(change), change.update(returns_new=False)))
         except TransactionCanceled as refused:
-            _, released, profile = refused.reasons
+            changed, released, profile = refused.reasons
             if profile.code == CHECK_FAILED:
                 return judge(change, profile.item, refused.unknown_attempts)
             if released.code == CHECK_FAILED:
                 raise lost_lock() from None
+            if changed.code != CHECK_FAILED:
+                raise
             continue
         return Applied(change.after, replayed=False)
 
