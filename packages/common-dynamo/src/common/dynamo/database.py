@@ -89,6 +89,8 @@ class Database(UnitsOfWork, TableSet):
             sdk_spans=options.get("sdk_spans", "logical"),
             tracer_provider=options.get("tracer_provider"),
             meter_provider=options.get("meter_provider"),
+            logger_provider=options.get("logger_provider"),
+            events=options.get("events", "logs"),
             clock=monotonic,
         )
         self._executor = Executor(

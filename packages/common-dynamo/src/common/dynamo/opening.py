@@ -11,7 +11,7 @@ from common.dynamo.hookspecs import ENTITY_TYPES, INTERCEPTORS
 from common.dynamo.interceptors import Interceptor, InterceptorChain
 from common.dynamo.outbox import EventType, Outbox
 from common.dynamo.registry import Registered
-from common.dynamo.telemetry import SdkSpans, trace_context
+from common.dynamo.telemetry import Events, SdkSpans, trace_context
 from common.dynamo.wire import Wire
 from common.exceptions import ConfigurationError
 
@@ -57,9 +57,13 @@ class DatabaseOptions(TypedDict, total=False):
     """Seconds that a call may take where it does not say otherwise; 2 where nothing is said."""
     sdk_spans: SdkSpans
     """Which spans a call makes; see :data:`common.dynamo.telemetry.SdkSpans`."""
+    events: Events
+    """Where the cancelled items of a transaction are told; see :data:`common.dynamo.telemetry.Events`."""
     tracer_provider: Any
     """Instead of OpenTelemetry's global one."""
     meter_provider: Any
+    """Instead of OpenTelemetry's global one."""
+    logger_provider: Any
     """Instead of OpenTelemetry's global one."""
     clock: Callable[[], float]
     """Epoch seconds; decides what has expired."""

@@ -14,7 +14,7 @@ from common.dynamo.arguments import (
     require_seconds,
 )
 from common.dynamo.opening import DatabaseOptions
-from common.dynamo.telemetry import SdkSpans
+from common.dynamo.telemetry import Events, SdkSpans
 from common.exceptions import ConfigurationError
 
 __all__ = ["check_options", "check_place"]
@@ -53,9 +53,9 @@ def _check_table(name: str, table: object) -> None:
 
 
 def _check_watchers(options: Mapping[str, Any]) -> None:
-    spans = get_args(SdkSpans)
-    if options.get("sdk_spans", spans[0]) not in spans:
-        raise ConfigurationError(f"sdk_spans must be one of {', '.join(spans)}.")
+    for name, choice in (("sdk_spans", get_args(SdkSpans)), ("events", get_args(Events))):
+        if options.get(name, choice[0]) not in choice:
+            raise ConfigurationError(f"{name} must be one of {', '.join(choice)}.")
     if options.get("plugins") is not None and not hasattr(options["plugins"], "contributions"):
         raise ConfigurationError(
             "plugins must be a Plugins object that has been loaded: Plugins(), then load(settings)."

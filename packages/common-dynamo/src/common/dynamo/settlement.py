@@ -70,6 +70,8 @@ def send_write(operation: Operation, write: Write[M], *, token: str | None = Non
     """
     request = write.request(token=token)
     while True:
+        if isinstance(request, TransactWriteItems):
+            _tell_operations(operation, (write,))
         try:
             result = operation.execute(request, resend=write.repeatable or token is not None)
         except ConditionFailed as refused:
@@ -138,6 +140,7 @@ def send_transaction(
         DynamoError: What the execution raised.
     """
     while True:
+        _tell_operations(operation, writes)
         try:
             operation.execute(request)
             return None
@@ -153,6 +156,12 @@ def send_transaction(
                 raise _refusal(writes, canceled) from None
         for write, item in waiting:
             _rewrite(operation, write, item)
+
+
+def _tell_operations(operation: Operation, writes: Sequence[TransactionWrite]) -> None:
+    """Let the telemetry know what the next request is made of, so that it tells refusals by the caller's own count."""
+    if operation.recording is not None:
+        operation.recording.operations = writes
 
 
 def _replay(writes: Sequence[TransactionWrite], canceled: TransactionCanceled) -> Replay | None:

@@ -1,8 +1,9 @@
 """Pure: what requests and answers look like as span attributes. Knows no OpenTelemetry."""
 
 import json
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 from common.dynamo.requests import (
     GetItem,
@@ -11,10 +12,11 @@ from common.dynamo.requests import (
     Request,
     Scan,
     TransactGetItems,
+    TransactPart,
     TransactWriteItems,
 )
 
-__all__ = ["canceled_items", "merge_capacity", "request_attributes", "written_capacity"]
+__all__ = ["CanceledItem", "HasParts", "canceled_items", "merge_capacity", "request_attributes", "written_capacity"]
 
 _CANCELLATIONS: Final = frozenset(
     {
@@ -26,6 +28,25 @@ _CANCELLATIONS: Final = frozenset(
         "ValidationError",
     }
 )
+
+
+class HasParts(Protocol):
+    """An operation of a transaction as its caller asked for it."""
+
+    def parts(self) -> tuple[TransactPart, ...]:
+        """Return what the engine is sent for it: the caller's own part first, then those of the layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class CanceledItem:
+    """An item that a transaction was cancelled for."""
+
+    index: int
+    """Which of the caller's operations it belongs to, from 0; the engine's own count where these are not known."""
+    code: str
+    """Of a closed set; ``_OTHER`` for what is not in it."""
+    table: str | None
+    """The physical table, where it is known."""
 
 
 def request_attributes(request: Request) -> dict[str, Any]:
@@ -59,10 +80,26 @@ def _path_text(path: Path) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path.parts).lstrip(".")
 
 
-def canceled_items(body: Mapping[str, Any]) -> list[str]:
-    """Return the code of each item that a transaction was cancelled for; unknown ones as ``_OTHER``."""
+def canceled_items(body: Mapping[str, Any], operations: Iterable[HasParts] = ()) -> list[CanceledItem]:
+    """Return each item that a transaction was cancelled for.
+
+    Args:
+        body: The engine's answer; its reasons are one per part.
+        operations: What the caller asked for, in order, so that the parts of the layer are told as those they belong to.
+    """
     codes = [str(reason.get("Code", "None")) for reason in body.get("CancellationReasons") or ()]
-    return [code if code in _CANCELLATIONS else "_OTHER" for code in codes if code != "None"]
+    places = [(index, part.table) for index, operation in enumerate(operations) for part in operation.parts()]
+    if len(places) != len(codes):
+        return [CanceledItem(index, _known(code), None) for index, code in enumerate(codes) if code != "None"]
+    return [
+        CanceledItem(index, _known(code), table)
+        for (index, table), code in zip(places, codes, strict=True)
+        if code != "None"
+    ]
+
+
+def _known(code: str) -> str:
+    return code if code in _CANCELLATIONS else "_OTHER"
 
 
 def merge_capacity(merged: dict[str, dict[str, Any]], consumed: Any) -> None:

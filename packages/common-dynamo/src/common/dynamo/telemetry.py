@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry import metrics, trace
@@ -23,11 +24,21 @@ from common.dynamo.budgets import Overrun
 from common.dynamo.cost import NOTHING, Cost
 from common.dynamo.exceptions import OutcomeUnknown, RequestRefused, Unavailable
 from common.dynamo.requests import Query, Request, Scan
-from common.dynamo.span_attributes import canceled_items, merge_capacity, request_attributes, written_capacity
+from common.dynamo.span_attributes import (
+    CanceledItem,
+    HasParts,
+    canceled_items,
+    merge_capacity,
+    request_attributes,
+    written_capacity,
+)
 from common.dynamo.traffic import TrafficWindow
 from common.dynamo.wire import Answer, Wire, WireFailure
 
-__all__ = ["Recording", "SdkSpans", "Telemetry", "continued", "suppressed", "trace_context"]
+if TYPE_CHECKING:
+    from opentelemetry._logs import Logger, LoggerProvider, SeverityNumber
+
+__all__ = ["Events", "Recording", "SdkSpans", "Telemetry", "continued", "suppressed", "trace_context"]
 
 SCOPE: Final = "common.dynamo"
 SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
@@ -35,6 +46,9 @@ SYSTEM: Final = "aws.dynamodb"
 
 SdkSpans: TypeAlias = Literal["logical", "nested", "off"]
 """Which spans a call makes: the DAO's alone; the DAO's and those of botocore's instrumentation; the latter alone."""
+
+Events: TypeAlias = Literal["logs", "span"]
+"""Where the cancelled items of a transaction are told: as events among the logs, or of the span, for back ends without."""
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
@@ -45,6 +59,7 @@ _THROTTLES: Final = frozenset(
     {"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded", "Throttling"}
 )
 _ENGINE_FAILURES: Final = (Unavailable, OutcomeUnknown, RequestRefused)
+_ITEM_CANCELLED: Final = "common.dynamo.transaction.item_cancelled"
 _NO_ANSWER: Final = frozenset({"NotSent", "AnswerLost", "DeadlineExceeded", ""})
 
 
@@ -56,6 +71,18 @@ def _version() -> str:
 def _suppression_key() -> str:
     # Private, and the only way to tell instrumentations of libraries below us to stay silent.
     return otel_context._SUPPRESS_INSTRUMENTATION_KEY
+
+
+def _event_logger(provider: "LoggerProvider | None") -> "tuple[Logger, SeverityNumber] | None":
+    """Return what takes events among the logs, and how severe ours are; ``None`` where the API knows none, before 1.38.
+
+    Private, and loaded when the first event is told: most processes never tell one.
+    """
+    from opentelemetry import _logs
+
+    if "event_name" not in signature(_logs.Logger.emit).parameters:
+        return None
+    return _logs.get_logger(SCOPE, _version(), provider, SCHEMA_URL), _logs.SeverityNumber.WARN
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +115,8 @@ class Telemetry:
         sdk_spans: SdkSpans = "logical",
         tracer_provider: trace.TracerProvider | None = None,
         meter_provider: metrics.MeterProvider | None = None,
+        logger_provider: "LoggerProvider | None" = None,
+        events: Events = "logs",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare instruments.
@@ -97,12 +126,17 @@ class Telemetry:
             sdk_spans: Which spans a call makes.
             tracer_provider: Instead of the process's own.
             meter_provider: Instead of the process's own.
+            logger_provider: Instead of the process's own.
+            events: Where the cancelled items of a transaction are told.
             clock: Monotonic seconds, for durations and the traffic window.
         """
         self.clock = clock
         self.traffic = TrafficWindow(clock)
         self._has_sdk = wire.name == "boto"
         self._spans = sdk_spans
+        self._events = events
+        self._logger_provider = logger_provider
+        self._event_logger: tuple[Logger, SeverityNumber] | None = None
         self._kind = SpanKind.INTERNAL if sdk_spans == "nested" and self._has_sdk else SpanKind.CLIENT
         self._wire = wire
         self._statics: dict[tuple[str, str, tuple[str, ...]], _Static] = {}
@@ -164,6 +198,25 @@ class Telemetry:
             counters,
             tables,
         )
+
+    def tell(self, span: Span, name: str, attributes: Mapping[str, str | int]) -> None:
+        """Tell of a single occurrence: as an event among the logs, in the current context, or of *span*."""
+        if self._event_logger is None and self._events == "logs":
+            self._event_logger = _event_logger(self._logger_provider)
+        if self._event_logger is None:
+            self._events = "span"
+            span.add_event(name, attributes)
+            return
+        logger, severity = self._event_logger
+        enabled = getattr(logger, "enabled", None)  # not before 1.45
+        if enabled is None or enabled(severity_number=severity, event_name=name):
+            logger.emit(
+                timestamp=time.time_ns(),
+                severity_number=severity,
+                severity_text=severity.name,
+                attributes=attributes,
+                event_name=name,
+            )
 
     def published(self, event_type: str, waited: float) -> None:
         """Note an event that was published *waited* seconds after its commit."""
@@ -259,6 +312,8 @@ class Recording:
     _code = ""
     _cause: BaseException | None = None
     _canceled: tuple[str, ...] = ()
+    operations: Iterable[HasParts] = ()
+    """What the caller asked for, in order, where the next request is a transaction of that."""
     page_index: int | None = None
     """Of a page that is an operation of its own, from 0."""
     unprocessed = 0
@@ -300,7 +355,17 @@ class Recording:
             return
         self._cause = None
         self._last = outcome
-        self._canceled += tuple(canceled_items(outcome.body))
+        for item in canceled_items(outcome.body, self.operations):
+            self._canceled += (item.code,)
+            self._tell_canceled(item)
+
+    def _tell_canceled(self, item: CanceledItem) -> None:
+        attributes: dict[str, str | int] = dict(self._static.named)
+        if item.table is not None:
+            attributes["db.collection.name"] = item.table
+        attributes["common.dynamo.cancellation.index"] = item.index
+        attributes["common.dynamo.cancellation.code"] = item.code
+        self._telemetry.tell(self._span, _ITEM_CANCELLED, attributes)
 
     def gave_up(self, request: Request, retries: int) -> None:
         """Note a call that failed for good, after *retries* further attempts."""

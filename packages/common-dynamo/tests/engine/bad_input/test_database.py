@@ -62,8 +62,10 @@ OPTIONS: Mapping[str, Any] = {
     "budget_mode": CHOICE,
     "deadline": (*DEADLINE, *SECONDS[:2], *ABSENT),
     "sdk_spans": (*CHOICE, *ABSENT),
+    "events": (*CHOICE, *ABSENT),
     "tracer_provider": ANYTHING,  # OpenTelemetry's, of whatever class
     "meter_provider": ANYTHING,
+    "logger_provider": ANYTHING,
     "clock": CLOCK,
     "monotonic": CLOCK,
     "sleep": CLOCK,
@@ -241,6 +243,7 @@ def test_what_was_opened_with_right_options_works() -> None:
         "cursor_keys": ["a key for tests, and nothing else"],
         "deadline": 5,
         "sdk_spans": "off",
+        "events": "span",
         "clock": lambda: 0.0,
         "sleep": lambda seconds: None,
         "random": lambda: 0.5,

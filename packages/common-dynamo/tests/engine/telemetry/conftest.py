@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.sdk import _logs as sdk_logs
+from opentelemetry.sdk._logs import export as log_export
 from opentelemetry.sdk.metrics import AlwaysOnExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
@@ -20,6 +22,8 @@ from common.dynamo.wire.faults import FaultPlan
 
 TYPES = (INVOICE, NOTE, COUNTER)
 
+# The name that the exporter goes by since 1.39.
+_InMemoryLogs: Any = getattr(log_export, "InMemoryLogRecordExporter", None) or log_export.InMemoryLogExporter
 
 SEMCONV: Mapping[str, Any] = json.loads(Path(__file__).with_name("semconv.json").read_text())
 """Every name that spans and metrics may have: where the conventions' own package has it, and those of our own."""
@@ -74,10 +78,14 @@ class Telescope:
         self.tracer_provider.add_span_processor(self._names)
         self.reader = InMemoryMetricReader()
         self.meter_provider = MeterProvider([self.reader], exemplar_filter=AlwaysOnExemplarFilter())
+        self.log_exporter = _InMemoryLogs()
+        self.logger_provider = sdk_logs.LoggerProvider()
+        self.logger_provider.add_log_record_processor(log_export.SimpleLogRecordProcessor(self.log_exporter))
 
     @property
     def options(self) -> dict[str, Any]:
-        return {"tracer_provider": self.tracer_provider, "meter_provider": self.meter_provider}
+        providers = ("tracer_provider", "meter_provider", "logger_provider")
+        return {name: getattr(self, name) for name in providers}
 
     def spans(self) -> Sequence[ReadableSpan]:
         return self.exporter.get_finished_spans()
@@ -85,6 +93,10 @@ class Telescope:
     def span(self) -> ReadableSpan:
         (span,) = self.spans()
         return span
+
+    def events(self) -> list[Any]:
+        """Return the records that were told among the logs."""
+        return [one.log_record for one in self.log_exporter.get_finished_logs()]
 
     def metrics(self) -> dict[str, list[Any]]:
         """Return the data points of each metric by its name."""
@@ -98,10 +110,11 @@ class Telescope:
         """Return every name that was told: of attributes, events and metrics; nothing of it is ever forgotten."""
         measured = self.metrics()
         labels = {name for points in measured.values() for point in points for name in point.attributes}
-        return self._names.seen | labels | measured.keys()
+        logged = {name for event in self.events() for name in (event.event_name, *(event.attributes or {}))}
+        return self._names.seen | labels | measured.keys() | logged
 
     def clear(self) -> None:
-        """Forget spans and what the sampler saw; metrics are cumulative and are read by difference."""
+        """Forget spans and what the sampler saw; metrics and events are cumulative and are read by difference."""
         self.exporter.clear()
         if isinstance(self.sampler, RecordingSampler):
             self.sampler.seen.clear()
@@ -109,6 +122,7 @@ class Telescope:
     def close(self) -> None:
         self.tracer_provider.shutdown()
         self.meter_provider.shutdown()
+        self.logger_provider.shutdown()
 
 
 @pytest.fixture

@@ -78,6 +78,7 @@ def test_no_span_metric_log_or_message_holds_a_key_or_a_value(
     written.append(telescope.reader.get_metrics_data().to_json())
     written += [record.getMessage() for record in caplog.records if record.name.startswith("common")]
     written.append(repr(faulty.traffic()))
+    written += [repr((event.event_name, event.body, event.attributes)) for event in telescope.events()]
 
     assert len(telescope.spans()) >= 20
     assert [] == [text for text in written if CANARY in text]
