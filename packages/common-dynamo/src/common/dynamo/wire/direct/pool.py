@@ -1,0 +1,168 @@
+"""Connections that wait for their next request: bounded, last in first out, shared by threads, left alone after a fork."""
+
+import os
+import queue
+import socket
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from common.dynamo.wire import NotSent
+from common.dynamo.wire.direct.connection import Connection
+
+if TYPE_CHECKING:
+    import ssl
+
+    from common.dynamo.wire.direct.endpoint import Endpoint
+
+__all__ = ["Pool"]
+
+
+class Pool:
+    """At most *size* connections to one endpoint. Thread-safe and fork-safe.
+
+    A thread takes one, makes its exchange, and gives it back whatever has happened. The one that was used last is taken
+    first, so that the others grow old and are closed.
+
+    Args:
+        endpoint: Where they lead.
+        tls: For an https endpoint, gives the context; asked for at the first connection.
+        size: Connections at most; a thread that finds all of them taken waits until its deadline.
+        connect_timeout: Seconds for one connection and its TLS handshake, name resolution aside.
+        idle: Seconds after which an unused connection is not trusted any more.
+        largest_answer: Bytes of a body, at most.
+        timer: Seconds of a monotonic clock, the same that deadlines are on.
+    """
+
+    def __init__(
+        self,
+        endpoint: "Endpoint",
+        tls: Callable[[], "ssl.SSLContext"] | None,
+        *,
+        size: int,
+        connect_timeout: float,
+        idle: float,
+        largest_answer: int,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._endpoint = endpoint
+        self._tls = tls
+        self._size = size
+        self._connect_timeout = connect_timeout
+        self._idle_limit = idle
+        self._largest = largest_answer
+        self._timer = timer
+        self._refill()
+
+    def _refill(self) -> None:
+        self._pid = os.getpid()
+        self._idle: list[Connection] = []  # append and pop are atomic
+        self._permits: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(self._size):
+            self._permits.put(None)
+
+    def take(self, deadline: float) -> Connection:
+        """Return a connection that nobody else uses: the one used last that is fresh enough, else a new one.
+
+        Raises:
+            NotSent: None could be made, or none was given back, before *deadline*.
+        """
+        if self._pid != os.getpid():
+            self._leave_to_parent()
+        try:
+            self._permits.get(timeout=max(0.0, deadline - self._timer()))
+        except queue.Empty as error:
+            raise NotSent("all connections are in use") from error
+        try:
+            return self._fresh() or self._connect(deadline)
+        except BaseException:
+            self._permits.put(None)
+            raise
+
+    def give_back(self, connection: Connection) -> None:
+        """Keep *connection* for the next request, or close it where it is in no state for one."""
+        if connection.is_reusable and self._pid == os.getpid():
+            self._idle.append(connection)
+            if len(self._idle) > 1:
+                self._close_oldest()
+        else:
+            connection.close()
+        self._permits.put(None)
+
+    def replace(self, connection: Connection, deadline: float) -> Connection:
+        """Close *connection* and return a new one in its place; see :meth:`take`. Others as old are closed too."""
+        connection.close()
+        self.close()
+        return self._connect(deadline)
+
+    def close(self) -> None:
+        """Close the connections that wait."""
+        while self._idle:
+            try:
+                self._idle.pop().close()
+            except IndexError:  # another thread was faster
+                return
+
+    def _fresh(self) -> Connection | None:
+        oldest = self._timer() - self._idle_limit
+        while self._idle:
+            try:
+                connection = self._idle.pop()
+            except IndexError:  # another thread was faster
+                return None
+            if connection.used_at is not None and connection.used_at > oldest:
+                return connection
+            connection.close()
+        return None
+
+    def _close_oldest(self) -> None:
+        """Close the connection that has waited longest, where it has waited too long."""
+        try:
+            connection = self._idle.pop(0)
+        except IndexError:  # another thread was faster
+            return
+        if connection.used_at is not None and connection.used_at > self._timer() - self._idle_limit:
+            self._idle.insert(0, connection)
+        else:
+            connection.close()
+
+    def _leave_to_parent(self) -> None:
+        """After a fork: close our copies of the sockets, whose other end goes on talking to the parent."""
+        idle = self._idle
+        self._refill()
+        for connection in idle:
+            connection.close()
+
+    # Connecting
+
+    def _connect(self, deadline: float) -> Connection:
+        """Connect to the first address of the host that answers."""
+        endpoint, failure = self._endpoint, OSError("the host has no address")
+        try:
+            for family, kind, protocol, _, address in socket.getaddrinfo(
+                endpoint.host, endpoint.port, type=socket.SOCK_STREAM
+            ):
+                left = min(self._connect_timeout, deadline - self._timer())
+                if left <= 0:
+                    raise TimeoutError("the deadline has passed")
+                try:
+                    sock = self._open(socket.socket(family, kind, protocol), address, left)
+                    return Connection(sock, largest_answer=self._largest, timer=self._timer)
+                except OSError as error:  # ssl.SSLError and TimeoutError are such
+                    failure = error
+            raise failure
+        except OSError as error:
+            raise NotSent(f"no connection to the engine: {type(error).__name__}") from error
+
+    def _open(self, sock: socket.socket, address: "tuple[Any, ...]", timeout: float) -> socket.socket:
+        try:
+            sock.settimeout(timeout)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            sock.connect(address)
+            if self._tls is not None:
+                return self._tls().wrap_socket(sock, server_hostname=self._endpoint.host)
+        except BaseException:
+            sock.close()
+            raise
+        return sock

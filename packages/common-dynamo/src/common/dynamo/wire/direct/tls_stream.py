@@ -1,0 +1,44 @@
+"""Bytes in and out of a socket behind TLS that never blocks."""
+
+import select
+import ssl
+from collections.abc import Callable
+
+from common.dynamo.wire.direct.streams import CHUNK
+
+__all__ = ["TlsStream"]
+
+
+class TlsStream:
+    """A socket behind TLS, which reads and writes for itself too: new session tickets, key updates."""
+
+    __slots__ = ("_pending", "_receive", "_send", "waits_for")
+
+    def __init__(self, sock: ssl.SSLSocket) -> None:
+        self._send, self._receive = sock.send, sock.recv
+        self._pending: Callable[[], int] = sock.pending
+        self.waits_for = select.POLLIN
+
+    def send(self, some: bytes | memoryview) -> int:
+        """Same as :meth:`Stream.send`."""
+        try:
+            return self._send(some)
+        except ssl.SSLWantWriteError:
+            self.waits_for = select.POLLOUT
+        except ssl.SSLWantReadError:
+            self.waits_for = select.POLLIN
+        return 0
+
+    def receive(self) -> bytes | None:
+        """Same as :meth:`Stream.receive`."""
+        try:
+            return self._receive(CHUNK)
+        except ssl.SSLWantReadError:
+            self.waits_for = select.POLLIN
+        except ssl.SSLWantWriteError:
+            self.waits_for = select.POLLOUT
+        return None
+
+    def holds_more(self) -> bool:
+        """Tell whether decrypted bytes wait."""
+        return self._pending() > 0
