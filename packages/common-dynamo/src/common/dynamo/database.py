@@ -22,6 +22,7 @@ from common.dynamo.opening import (
     choose_wire,
     interceptor_chain,
     open_outbox,
+    open_telemetry,
     registered_types,
     tell_health_checks,
 )
@@ -32,7 +33,6 @@ from common.dynamo.queries import EntityQuery
 from common.dynamo.registry import check_entity_types
 from common.dynamo.requests import Request
 from common.dynamo.table_set import TableSet
-from common.dynamo.telemetry import Telemetry
 from common.dynamo.units_of_work import UnitsOfWork
 from common.dynamo.wire import Wire
 from common.exceptions import ConfigurationError
@@ -84,18 +84,9 @@ class Database(UnitsOfWork, TableSet):
         self._registered = registered_types(options.get("entity_types", ()), plugins)
         check_entity_types(self._registered, self._tables, self._table)
         monotonic = options.get("monotonic", time.monotonic)
-        telemetry = Telemetry(
-            wire,
-            sdk_spans=options.get("sdk_spans", "logical"),
-            tracer_provider=options.get("tracer_provider"),
-            meter_provider=options.get("meter_provider"),
-            logger_provider=options.get("logger_provider"),
-            events=options.get("events", "logs"),
-            clock=monotonic,
-        )
         self._executor = Executor(
             wire,
-            telemetry,
+            open_telemetry(options, wire, monotonic),
             deadline=options.get("deadline", DEFAULT_DEADLINE),
             interceptors=interceptor_chain(options.get("interceptors", ()), plugins),
             budgets=budget_control(options, lambda: self._patterns.values(), lambda: self._registered, monotonic),

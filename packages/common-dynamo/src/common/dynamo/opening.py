@@ -11,7 +11,7 @@ from common.dynamo.hookspecs import ENTITY_TYPES, INTERCEPTORS
 from common.dynamo.interceptors import Interceptor, InterceptorChain
 from common.dynamo.outbox import EventType, Outbox
 from common.dynamo.registry import Registered
-from common.dynamo.telemetry import Events, SdkSpans, trace_context
+from common.dynamo.telemetry import Events, SdkSpans, Telemetry, trace_context
 from common.dynamo.wire import Wire
 from common.exceptions import ConfigurationError
 
@@ -26,6 +26,7 @@ __all__ = [
     "choose_wire",
     "interceptor_chain",
     "open_outbox",
+    "open_telemetry",
     "registered_types",
     "tell_health_checks",
 ]
@@ -162,6 +163,25 @@ def open_outbox(database: "Database", event_types: "Iterable[EventType[Any]]") -
         clock=database.clock,
         new_id=database.new_write_id,
         trace=trace_context,
+    )
+
+
+def open_telemetry(options: DatabaseOptions, wire: Wire, clock: Callable[[], float]) -> Telemetry:
+    """Return the spans and metrics that *options* ask for.
+
+    Args:
+        options: As given.
+        wire: Whose calls they tell of.
+        clock: Monotonic seconds.
+    """
+    return Telemetry(
+        wire,
+        sdk_spans=options.get("sdk_spans", "logical"),
+        tracer_provider=options.get("tracer_provider"),
+        meter_provider=options.get("meter_provider"),
+        logger_provider=options.get("logger_provider"),
+        events=options.get("events", "logs"),
+        clock=clock,
     )
 
 
