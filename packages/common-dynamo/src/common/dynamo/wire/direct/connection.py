@@ -51,6 +51,7 @@ class Connection:
     __slots__ = (
         "_body",
         "_headers",
+        "_keeps_alive",
         "_largest",
         "_messages",
         "_parser",
@@ -103,11 +104,11 @@ class Connection:
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
         self._size = self._messages = 0
-        self._whole = False
+        self._whole = self._keeps_alive = False
         self._transmit(request, deadline, kept=kept)
         answer = self._receive(deadline)
         self.used_at = self._timer()
-        self.is_reusable = self._messages == 1 and self._parser.should_keep_alive()
+        self.is_reusable = self._messages == 1 and self._keeps_alive
         return answer
 
     def _is_alive(self) -> bool:
@@ -206,5 +207,5 @@ class Connection:
         if self._parser.get_status_code() < 200:
             self._messages -= 1
             self._headers.clear()
-        else:
-            self._whole = True
+        elif not self._whole:
+            self._whole, self._keeps_alive = True, self._parser.should_keep_alive()
