@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from common.observability.logging.json_safe import MAX_LINE, MAX_TEXT
+from common.observability.logging.json_safe import MAX_LINE, MAX_TEXT, is_safe, json_safe
+from common.observability.logging.redaction import Redaction
 from common.observability.logging.render import encode_with_stdlib, render
 
 Encoder = Callable[[Mapping[str, Any]], bytes]
@@ -166,6 +167,77 @@ def test_any_fields_give_one_line_of_the_same_json_values(fields: dict[str, Any]
     assert b"\n" not in plain
     assert isinstance(json.loads(fast.decode("utf-8")), dict)
     assert json.loads(plain) == json.loads(fast)
+
+
+FLAT = st.none() | st.booleans() | st.integers(-(2**65), 2**65) | st.floats() | st.text(max_size=20)
+NAMES = st.sampled_from(["message", "user", "password", "Api-Key", "größe", "\ud800", "x" * 70]) | st.text(max_size=5)
+
+
+@settings(deadline=None)
+@given(fields=st.dictionaries(NAMES, FLAT | VALUES, max_size=8), hidden=st.sampled_from(["user", "none"]))
+def test_a_line_that_is_taken_as_it_is_is_what_a_look_at_each_value_gives(fields: dict[str, Any], hidden: str) -> None:
+    """Most lines need no change and are encoded at once: names, values and order are those of the long way."""
+    redaction = Redaction(names=frozenset({hidden}))
+    for encode in (orjson.dumps, encode_with_stdlib):
+        long_way = encode(json_safe(fields, redaction))
+
+        assert [long_way] * 2 == [render(fields, redaction=redaction, encode=encode) for _ in range(2)]
+
+
+def test_an_ordinary_line_is_taken_as_it_is() -> None:
+    """Short texts and numbers under harmless names."""
+    fields = {"message": "grüß dich", "count": 2**63, "ratio": 0.5, "is_open": True, "cause": None}
+
+    assert is_safe(fields, Redaction())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"password": "x"},
+        {"user": "x"},
+        {1: "x"},
+        {"a": 2**64},
+        {"a": math.nan},
+        {"a": ["x"]},
+        {"a": Sly("x")},
+        {"a": "x" * (MAX_TEXT + 1)},
+        dict.fromkeys(map(str, range(200)), "x" * 400),
+    ],
+    ids=["secret", "secret of the service", "no text", "long integer", "NaN", "list", "text that lies", "long", "many"],
+)
+def test_a_line_with_something_to_change_is_looked_at(fields: dict[Any, Any]) -> None:
+    """Also the second time."""
+    redaction = Redaction(names=frozenset({"user"}))
+
+    assert [False, False] == [is_safe(fields, redaction) for _ in range(2)]
+
+
+def test_patterns_in_fields_are_searched_in_every_line() -> None:
+    """Names alone do not tell then."""
+    assert not is_safe({"message": "hello"}, Redaction(patterns_in_fields=True))
+
+
+@pytest.mark.parametrize("encode", ENCODERS)
+def test_a_name_that_only_equals_a_text_is_written_as_one(encode: Encoder) -> None:
+    """Even where a line with the true text went before."""
+    redaction = Redaction()
+    assert b'{"a":1}' == render({"a": 1}, redaction=redaction, encode=encode)
+
+    assert b'{"a":1}' == render({Sly("a"): 1}, redaction=redaction, encode=encode)
+
+
+def test_what_is_remembered_of_lines_is_bounded() -> None:
+    """A service that makes up names does not fill the memory."""
+    redaction = Redaction()
+    for number in range(3000):
+        render({f"name-{number}": 1}, redaction=redaction)
+    render({f"name-{number}": 1 for number in range(200)}, redaction=redaction)
+    render({"x" * 100: 1}, redaction=redaction)
+
+    assert len(redaction.harmless) <= 1024
+    assert {1} == {len(names) for names in redaction.harmless}
+    assert all(len(name) <= 64 for (name,) in redaction.harmless)
 
 
 def test_orjson_is_used_where_it_is_installed_and_not_needed(python: Callable[..., Any]) -> None:

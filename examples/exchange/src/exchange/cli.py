@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from common.exceptions import CommonError
-from exchange.run import RunOptions, run_day, serve
+from exchange.run import RunOptions, run_day
+from exchange.serving import ServeOptions, serve
 from exchange.torture.command import DESCRIPTION as TORTURE
 from exchange.torture.command import add_options, run_torture
 
@@ -16,6 +17,13 @@ DESCRIPTION = """\
 A small exchange of real services on the common family: a gateway, a user service, an order service and an inventory
 service, each a process of its own, on one embedded engine file. Without a command it runs a realistic day over HTTP,
 shows what happened, and checks that nothing was lost.
+"""
+
+
+SERVING = """\
+Keep the services up on loopback, let some gentle business go on, and show all of it on a live page: health by group,
+what the operations of the data layer do and cost, the last requests as waterfalls, the last audit events. Ctrl-C or
+SIGTERM ends everything in order; nothing is left behind unless --keep says so.
 """
 
 
@@ -29,11 +37,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--trades", type=int, default=2, metavar="N", help="orders per person and day (default 2)")
     made.add_argument("--seed", type=int, default=1, metavar="N", help="seed of what people buy and sell (default 1)")
     commands = made.add_subparsers(dest="command", metavar="command")
-    serving = commands.add_parser("serve", help="keep the services up and print their URLs, until Ctrl-C")
-    add_storage(serving)
+    add_serving(commands.add_parser("serve", help="keep the services up and show a live page", description=SERVING))
     torture = commands.add_parser("torture", help="prove on a very bad day that nothing is lost", description=TORTURE)
     add_options(torture)
-    serving.add_argument("--port", type=int, default=0, metavar="N", help="port of the gateway (default: a free one)")
     return made
 
 
@@ -54,6 +60,54 @@ def add_storage(to: argparse.ArgumentParser) -> None:
     )
 
 
+def add_serving(to: argparse.ArgumentParser) -> None:
+    """Add the options of ``exchange serve``."""
+    add_storage(to)
+    to.add_argument("--port", type=port, default=0, metavar="N", help="port of the live page (default 0: a free one)")
+    to.add_argument(
+        "--gateway-port", type=port, default=0, metavar="N", help="port of the gateway (default 0: a free one)"
+    )
+    to.add_argument("--seconds", type=seconds, metavar="S", help="stop by itself after so long (default: never)")
+    to.add_argument(
+        "--pace", type=pace, default=4.0, metavar="N", help="things that happen per second, 0 for none (default 4)"
+    )
+
+
+def port(text: str) -> int:
+    """Return a port number."""
+    if not 0 <= (number := int(text)) <= 65_535:
+        raise argparse.ArgumentTypeError("takes 0 to 65535")
+    return number
+
+
+def seconds(text: str) -> float:
+    """Return a time in seconds."""
+    if not 0.0 < (number := float(text)) < 1e9:
+        raise argparse.ArgumentTypeError("takes a number of seconds above zero")
+    return number
+
+
+def pace(text: str) -> float:
+    """Return how much happens per second."""
+    if not 0.0 <= (number := float(text)) <= 100.0:
+        raise argparse.ArgumentTypeError("takes 0 to 100")
+    return number
+
+
+def serve_options(arguments: argparse.Namespace) -> ServeOptions:
+    """Turn parsed arguments into the options of ``exchange serve``."""
+    return ServeOptions(
+        endpoint=getattr(arguments, "endpoint", None),
+        keep=getattr(arguments, "keep", None),
+        port=arguments.port,
+        gateway_port=arguments.gateway_port,
+        seconds=arguments.seconds,
+        pace=arguments.pace,
+        traders=arguments.traders,
+        seed=arguments.seed,
+    )
+
+
 def options(arguments: argparse.Namespace) -> RunOptions:
     """Turn parsed arguments into the options of a run."""
     return RunOptions(
@@ -62,7 +116,6 @@ def options(arguments: argparse.Namespace) -> RunOptions:
         traders=arguments.traders,
         trades=arguments.trades,
         seed=arguments.seed,
-        port=getattr(arguments, "port", 0),
     )
 
 
@@ -76,7 +129,7 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.command == "torture":
             return run_torture(arguments, console)
         if arguments.command == "serve":
-            return serve(options(arguments), console)
+            return serve(serve_options(arguments), console)
         return run_day(options(arguments), console)
     except KeyboardInterrupt:
         console.print("\nStopped; every service has ended.")

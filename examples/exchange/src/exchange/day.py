@@ -129,7 +129,7 @@ class Day:
         statuses: list[int] = []
         for day in self.market.days:
             self.set_prices(day)
-            plans = [(trader, *self._plan()) for trader in self.people for _ in range(self.trades_per_day)]
+            plans = [(trader, *self.plan()) for trader in self.people for _ in range(self.trades_per_day)]
             statuses += self.together(self._submit_planned, plans)
             self.advance(f"{day:%d %b}")
         filled, refused = statuses.count(httpx.codes.CREATED), statuses.count(httpx.codes.CONFLICT)
@@ -234,7 +234,7 @@ class Day:
         person.client.post("/deposits", {"amount": str(PAYMENT)}).raise_for_status()
         self.advance(f"{person.name} paid in")
 
-    def _plan(self) -> tuple[ListedAsset, str, str]:
+    def plan(self) -> tuple[ListedAsset, str, str]:
         """Return an asset, a type of order and a quantity at the asset's scale."""
         asset = self.random.choice(self.market.assets)
         type = self.random.choices(("MARKET_BUY", "MARKET_SELL"), weights=(3, 2))[0]

@@ -15,6 +15,8 @@ BLOCKED = {"gateway": "acme-plugin"}
 """At the edge, where every token comes by, no stranger's plugin is loaded."""
 BREACHED = "saffron giraffe unwinds quartz"
 """A good password, were it not for a breach."""
+PAGE = {"COMMON_ENVIRONMENT": "development", "COMMON_OBS_DEV_PAGE": "1"}
+"""What switches the live page on."""
 CALLERS = ("gateway", "orders")
 """Who signs identity assertions: at the edge, and from one service to the next. Their public keys are no secret."""
 
@@ -27,17 +29,20 @@ def key_pair() -> tuple[str, str]:
     return private.decode(), public.decode()
 
 
-def service_environments(folder: Path, endpoint: str | None) -> Mapping[str, Mapping[str, str]]:
+def service_environments(
+    folder: Path, endpoint: str | None, *, shows_page: bool = False
+) -> Mapping[str, Mapping[str, str]]:
     """Return the variables of each service of one run, by the service's name.
 
-    The public keys by which trails are verified are left in the folder of the witness; nobody else has the private ones.
+    Either every service appends its spans to one file, for the report at the end, or it tells the live page of them:
+    a file would grow for as long as the services stay up. The public keys by which trails are verified are left in the folder of the witness; nobody else has the private ones.
     """
     pairs = {name: key_pair() for name in CALLERS}
     stores = {"COMMON_AUTH_STORES": "table", "EXCHANGE_API_KEY_KEY": secrets.token_hex(32)}
     shared = {
         "COMMON_ENVIRONMENT": "development",
         "COMMON_SERVICE_VERSION": "1.0.0",
-        "COMMON_OBS_SPAN_FILE": str(folder / "spans.jsonl"),
+        **(PAGE if shows_page else {"COMMON_OBS_SPAN_FILE": str(folder / "spans.jsonl")}),
         "EXCHANGE_CURSOR_KEY": secrets.token_hex(32),
         "COMMON_AUTH_AUDIT_KEY": b64encode(secrets.token_bytes(32)).decode(),
         **{f"EXCHANGE_{name.upper()}_PUBLIC_KEY": public for name, (_, public) in pairs.items()},

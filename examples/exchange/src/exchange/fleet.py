@@ -14,7 +14,7 @@ from typing import Self
 
 import httpx
 
-from common.exceptions import CommonError
+from common.exceptions import CommonError, ConfigurationError
 
 STOP_SECONDS = 15.0
 """How long a service may finish what it has begun, and close its trail, before it is killed."""
@@ -51,10 +51,20 @@ class ServiceProcess:
 
 
 def bound_socket(port: int = 0) -> socket.socket:
-    """Return a socket that is bound to loopback; the service inherits it, so no other process can take its port."""
+    """Return a socket that is bound to loopback; the service inherits it, so no other process can take its port.
+
+    Raises:
+        ConfigurationError: The port is taken, or not for us.
+    """
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind(("127.0.0.1", port))
+    try:
+        bound.bind(("127.0.0.1", port))
+    except OSError as error:
+        bound.close()
+        raise ConfigurationError(
+            f"Port {port} cannot be used ({error.strerror}). Name another one, or 0 for a free one."
+        ) from None
     bound.set_inheritable(True)
     return bound
 

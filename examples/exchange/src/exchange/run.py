@@ -40,7 +40,6 @@ class RunOptions:
     traders: int = 8
     trades: int = 2
     seed: int = 1
-    port: int = 0
 
 
 @contextmanager
@@ -77,20 +76,6 @@ def require_engine(endpoint: str | None) -> None:
         ) from error
 
 
-def serve(options: RunOptions, console: Console) -> int:
-    """Keep the services up until Ctrl-C, and say where they are."""
-    require_engine(options.endpoint)
-    with run_folder(options.keep) as folder, Fleet(folder, service_environments(folder, options.endpoint)) as fleet:
-        fleet.start(SERVICES, {"gateway": options.port})
-        fleet.wait_until_ready(START_SECONDS, lambda name: console.print(f"{name} is ready"))
-        for name, service in fleet.services.items():
-            console.print(f"[bold]{name:10}[/] {service.url}   log {service.log}", highlight=False)
-        console.print(f"The API is described at {fleet.services['gateway'].url}/docs . Ctrl-C ends everything.")
-        while True:
-            time.sleep(0.5)
-            fleet.require_alive()
-
-
 def run_day(options: RunOptions, console: Console) -> int:
     """Run the day and print the report; 0 if every check holds."""
     started = time.monotonic()
@@ -114,7 +99,7 @@ def live_through(options: RunOptions, market: Market, fleet: Fleet, console: Con
     """Start the services and live through the day; return what happened and what clients were told is done."""
     with progress(console) as bar:
         task = bar.add_task("Starting the services", total=None)
-        fleet.start(SERVICES, {"gateway": options.port})
+        fleet.start(SERVICES)
         fleet.wait_until_ready(START_SECONDS, lambda name: bar.update(task, description=f"{name} is ready"))
         story = Story(lambda event: tell(bar, event))
         day = Day(

@@ -14,6 +14,7 @@ from common.auth.security.audit_settings import audit_logger
 from common.core import App, Plugins, Settings
 from common.observability import configure
 from common.observability.asgi import ASGIApp
+from common.observability.dev_switch import is_page_on
 from common.observability.health import HealthApp, HealthRunner, Level, ServiceDescription, owners_of_checks
 from common.observability.logging import LoggingMiddleware
 from common.observability.monitoring.asgi import ServerSpanMiddleware
@@ -47,9 +48,18 @@ def host(build: Callable[[Chassis], ASGIApp], bound: socket.socket) -> None:
         application = ServerSpanMiddleware(LoggingMiddleware(build(chassis)))
         app = App(settings=settings, plugins=plugins, provides=(runner, audit, *chassis.provided))
         with plugins.running(app, stop_within=STOP_SECONDS):
-            serve(HealthApp(runner, application), bound, behind_proxy=settings.service_name != GATEWAY)
+            serve(HealthApp(runner, shown(application, chassis)), bound, behind_proxy=settings.service_name != GATEWAY)
     finally:
         telemetry.shutdown(STOP_SECONDS)
+
+
+def shown(application: ASGIApp, chassis: Chassis) -> ASGIApp:
+    """Return *application* with the page of a developer in front, where the settings ask for it."""
+    if not is_page_on(chassis.settings):
+        return application
+    from common.observability.dev import DevApp  # which is not loaded where it is off
+
+    return DevApp.around(application, settings=chassis.settings, plugins=chassis.plugins, runner=chassis.health)
 
 
 def end_in_order(number: int, frame: FrameType | None) -> NoReturn:

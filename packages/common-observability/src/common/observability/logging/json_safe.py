@@ -12,7 +12,7 @@ from typing import Any
 
 from common.observability.logging.redaction import MASK, Redaction
 
-__all__ = ["MAX_DEPTH", "MAX_LINE", "MAX_TEXT", "json_safe"]
+__all__ = ["MAX_DEPTH", "MAX_LINE", "MAX_TEXT", "is_safe", "json_safe"]
 
 MAX_TEXT = 8_192
 """Characters of one value that are kept."""
@@ -34,6 +34,30 @@ def json_safe(fields: Mapping[Any, Any], redaction: Redaction) -> dict[str, Any]
     the names of their fields are checked too. What cannot even be printed becomes ``<unprintable ClassName>``.
     """
     return _Walk(redaction).mapping(fields, 1)
+
+
+def is_safe(fields: Mapping[Any, Any], redaction: Redaction) -> bool:
+    """Return whether :func:`json_safe` would change nothing of *fields*, so that they can be encoded as they are.
+
+    Most lines are like that: a few short texts and numbers. Texts are not searched for lone surrogates, and names not for
+    what merely equals a text: neither has JSON, and whoever encodes them meets an error.
+    """
+    if redaction.patterns_in_fields or type(fields) is not dict or not redaction.leaves(fields):
+        return False
+    size = 0
+    for value in fields.values():
+        kind = type(value)
+        if kind is str:
+            size += len(value)
+        elif kind is int:
+            if not _SMALLEST <= value <= _LARGEST:
+                return False
+        elif kind is float:
+            if not math.isfinite(value):
+                return False
+        elif kind is not bool and value is not None:
+            return False
+    return size <= MAX_TEXT
 
 
 class _Walk:

@@ -21,7 +21,7 @@ OWN_FIELDS = frozenset({"timestamp", "level", "logger", "message", "exception.ty
 
 
 class _Latest:
-    """The ids of the span that logged last: most lines come several to a span. One tuple, so that threads do not mix."""
+    """The ids of the valid span that logged last: most lines come several to a span. One tuple, so that threads do not mix."""
 
     ids: tuple[SpanContext, dict[str, str]] = (INVALID_SPAN_CONTEXT, {})
 
@@ -32,16 +32,17 @@ def add_trace_ids(logger: Any, method: str, fields: Fields) -> Fields:
     A span that is not sampled counts too: its ids are valid, and other services may have logged them.
     """
     context = get_current_span().get_span_context()
-    if context.is_valid:
-        known, ids = _Latest.ids
-        if known is not context:
-            ids = {
-                "trace_id": f"{context.trace_id:032x}",
-                "span_id": f"{context.span_id:016x}",
-                "trace_flags": f"{context.trace_flags:02x}",
-            }
-            _Latest.ids = (context, ids)
-        fields.update(ids)
+    known, ids = _Latest.ids
+    if known is not context:
+        if not context.is_valid:
+            return fields
+        ids = {
+            "trace_id": f"{context.trace_id:032x}",
+            "span_id": f"{context.span_id:016x}",
+            "trace_flags": f"{context.trace_flags:02x}",
+        }
+        _Latest.ids = (context, ids)
+    fields.update(ids)
     return fields
 
 

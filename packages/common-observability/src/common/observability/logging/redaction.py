@@ -5,6 +5,7 @@ strong rule, patterns the net below it.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 __all__ = ["MASK", "Redaction"]
@@ -30,6 +31,9 @@ _SECRET_TEXT = re.compile("|".join(f"(?:{pattern})" for pattern in _PATTERNS))
 
 
 _MOST_NAMES = 4096
+_MOST_LINES = 1024
+_MOST_FIELDS = 128
+_LONGEST_NAME = 64
 
 
 def _is_sensitive(name: str, more: frozenset[str]) -> bool:
@@ -57,6 +61,9 @@ class Redaction:
     known: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Names decided before, so that a line is not slowed down by deciding again; bounded."""
 
+    harmless: set[tuple[str, ...]] = field(default_factory=set, init=False, repr=False, compare=False)
+    """The names of lines that were found harmless before, for the same reason; bounded in number and size."""
+
     def __post_init__(self) -> None:
         folded = frozenset(_SEPARATORS.sub("", name.lower()) for name in self.names)
         object.__setattr__(self, "names", folded)
@@ -69,6 +76,24 @@ class Redaction:
             self.known.clear()
         self.known[name] = hidden = _is_sensitive(name, self.names)
         return hidden
+
+    def leaves(self, fields: Mapping[str, object]) -> bool:
+        """Return whether the names of all *fields* are plain ones that hide nothing; asked once for lines that look alike.
+
+        Lines of very many fields, or of very long names, are not looked at, since they would have to be remembered.
+        """
+        names = tuple(fields)
+        if names in self.harmless:
+            return True
+        if len(names) > _MOST_FIELDS or not all(map(self._is_harmless, names)):
+            return False
+        if len(self.harmless) >= _MOST_LINES:
+            self.harmless.clear()
+        self.harmless.add(names)
+        return True
+
+    def _is_harmless(self, name: object) -> bool:
+        return type(name) is str and len(name) <= _LONGEST_NAME and name.isascii() and not self.hides(name)
 
     def mask(self, text: str) -> str:
         """Return *text* with everything that looks like a secret replaced."""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from common.observability.logging.json_safe import json_safe
+from common.observability.logging.json_safe import is_safe, json_safe
 from common.observability.logging.redaction import Redaction
 
 __all__ = ["encode", "encode_with_stdlib", "render"]
@@ -45,6 +45,13 @@ def render(
     >>> render({"message": "hello", "password": "hunter2", "ratio": float("nan")}).decode()
     '{"message":"hello","password":"[redacted]","ratio":"nan"}'
     """
+    try:
+        return encode(fields if is_safe(fields, redaction) else json_safe(fields, redaction))
+    except Exception:  # noqa: BLE001 - what is_safe does not look for, or what made json_safe fail and will again
+        return _with_care(fields, redaction, encode)
+
+
+def _with_care(fields: Mapping[Any, Any], redaction: Redaction, encode: Callable[[Mapping[str, Any]], bytes]) -> bytes:
     try:
         return encode(json_safe(fields, redaction))
     except Exception as error:  # noqa: BLE001 - a mapping that raises while it is read, or no memory: say so and go on

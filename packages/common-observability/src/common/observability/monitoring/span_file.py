@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from common.observability.monitoring.spans import AttributeValue, SpanRecord
 
-__all__ = ["SpanFileExporter", "read_spans", "span_line"]
+__all__ = ["SpanFileExporter", "decode_spans", "read_spans", "span_line"]
 
 # opentelemetry/proto/trace/v1/trace.proto: SpanKind and StatusCode are numbers in OTLP/JSON.
 _KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
@@ -104,10 +104,15 @@ def _files(path: Path) -> list[Path]:
 def _spans_of(file: Path) -> Iterator[SpanRecord]:
     for line in file.read_bytes().splitlines(keepends=True):
         if line.endswith(b"\n") and line.strip():
-            yield from _decoded_line(json.loads(line))
+            yield from decode_spans(json.loads(line))
 
 
-def _decoded_line(tree: Mapping[str, Any]) -> Iterator[SpanRecord]:
+def decode_spans(tree: Mapping[str, Any]) -> Iterator[SpanRecord]:
+    """Yield the spans of one line that was parsed (``TracesData``).
+
+    Raises:
+        ValueError, LookupError, TypeError, AttributeError: It is not OTLP in JSON.
+    """
     for resource in tree.get("resourceSpans", ()):
         about = _decoded(resource.get("resource", {}).get("attributes", ()))
         for scope in resource.get("scopeSpans", ()):

@@ -1,10 +1,10 @@
 """The layout of a trace on a terminal: which span stands below which, and what each line says. Pure text, no I/O."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from common.observability.monitoring.capacity import consumed_capacity
 from common.observability.monitoring.spans import SpanRecord
 
 __all__ = ["BAR_CELLS", "Branch", "TreeLine", "branches", "capacity_units", "tree_lines"]
@@ -91,13 +91,8 @@ def tree_lines(spans: Iterable[SpanRecord], *, bar_cells: int = BAR_CELLS) -> li
 
 def capacity_units(span: SpanRecord) -> float:
     """Return the capacity units that the calls of *span* consumed, reads and writes together."""
-    total = 0.0
-    for text in span.texts("aws.dynamodb.consumed_capacity"):
-        try:
-            total += float(json.loads(text)["CapacityUnits"])
-        except (ValueError, KeyError, TypeError):
-            continue
-    return total
+    consumed = consumed_capacity(span)
+    return consumed.read + consumed.write
 
 
 @dataclass(frozen=True, slots=True)
