@@ -21,6 +21,7 @@ from typing import Any
 
 import boto3
 from botocore.awsrequest import AWSResponse
+from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
@@ -35,13 +36,15 @@ from common.dynamo.telemetry import Telemetry
 from common.dynamo.wire import Answer
 from common.observability.health import HealthRunner
 from common.observability.logging import JsonFormatter, LineHandler, bind
-from common.observability.logging.render import encode_with_stdlib
+from common.observability.logging.render import encode_with_stdlib, render
 
 ROUNDS = 7
 BODY = b'{"Item":{"pk":{"S":"USER#1"},"name":{"S":"ann"}},"ConsumedCapacity":{"TableName":"users","CapacityUnits":0.5}}'
 EVENT = {"order_id": "o-7", "amount": 12.5, "kind": "limit", "filled": True, "price": 101}
 
 Work = Callable[[], object]
+
+_NO_TRACER = trace.NoOpTracerProvider().get_tracer("benchmark")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,13 @@ def telemetries() -> dict[str, tuple[Telemetry, float]]:
     }
 
 
+def bare_span() -> None:
+    """Start, attach, detach and end a span without an SDK: the least that a span can cost."""
+    span = _NO_TRACER.start_span("User.get", kind=trace.SpanKind.CLIENT)
+    otel_context.detach(otel_context.attach(trace.set_span_in_context(span)))
+    span.end()
+
+
 def added(reference: Work, work: Work, seconds: float) -> float:
     """Return what *work* costs beyond *reference*, divided by it: the median of rounds that alternate call by call."""
     count = _count(reference, seconds)
@@ -156,6 +166,9 @@ def data_layer(seconds: float) -> Iterator[Row]:
     call = boto_call()
     for name, (telemetry, budget) in telemetries().items():
         yield Row(name, added(call, told_call(call, telemetry), seconds), budget, "of B")
+    bare, _ = telemetries()["call, OpenTelemetry's API alone"]
+    isolated = times(bare_span, told_call(lambda: None, bare), seconds)
+    yield Row("telling alone, API alone", isolated, 3.0, "bare spans")
 
 
 def logger_with(handler: logging.Handler) -> logging.Logger:
@@ -197,7 +210,7 @@ class _StdlibFormatter(JsonFormatter):
     """The formatter where orjson is not installed."""
 
     def render(self, record: logging.LogRecord, *, bare: bool = False) -> bytes:
-        return encode_with_stdlib(self.safe_fields(record, bare=bare))
+        return render(self._fields(record, bare=bare), redaction=self._redaction, encode=encode_with_stdlib)
 
 
 async def _nothing(context: CheckContext) -> None:
@@ -251,10 +264,10 @@ def _waited(work: Work) -> float:
 
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as text."""
-    lines = [f"{'':<34} {'measured':>9} {'budget':>8}"]
+    lines = [f"{'':<34} {'measured':>9} {'budget':>8}  {'unit':<15} verdict"]
     for row in rows:
-        verdict = "" if row.ratio <= row.budget else "  OVER"
-        lines.append(f"{row.name:<34} {row.ratio:>9.2f} {row.budget:>8.2f}  {row.unit}{verdict}")
+        verdict = "within" if row.ratio <= row.budget else "OVER"
+        lines.append(f"{row.name:<34} {row.ratio:>9.3f} {row.budget:>8.2f}  {row.unit:<15} {verdict}")
     return "\n".join(lines)
 
 
