@@ -7,7 +7,7 @@ on the wire; they are looked for only in a body that has any.
 import binascii
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
@@ -79,10 +79,15 @@ def error_body(body: bytes, kind: str | None = None) -> dict[str, Any]:
         "__type": code.rpartition("#")[2].partition(":")[0],
         "message": str(given.get("message") or given.get("Message") or ""),
     }
-    return {**error, **{name: given[name] for name in _DETAILS if given.get(name)}}
+    details = {name: given[name] for name in ("Item", "CancellationReasons") if given.get(name)}
+    if not _are_sound(details):
+        raise MalformedBody("the body has details that no error has")
+    return {**error, **details}
 
 
-_DETAILS: Final = ("Item", "CancellationReasons")
+def _are_sound(details: Mapping[str, Any]) -> bool:
+    item, reasons = details.get("Item", {}), details.get("CancellationReasons", [])
+    return type(item) is dict and type(reasons) is list and all(type(reason) is dict for reason in reasons)
 
 
 def _with_bytes(value: Any) -> Any:

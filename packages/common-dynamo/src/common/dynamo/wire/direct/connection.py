@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from common.dynamo.wire import AnswerLost, NotSent
 from common.dynamo.wire.direct.streams import open_stream
@@ -161,7 +161,7 @@ class Connection:
                     raise ConnectionError("the server has closed the connection")
                 feed(chunk)
                 self._count(len(chunk))
-        except HttpParserError as error:
+        except (HttpParserError, HttpParserUpgrade) as error:
             if not self._whole:
                 raise AnswerLost("the answer is no HTTP, or larger than is taken") from error
             self._messages += 1  # something follows the answer that nobody has asked for

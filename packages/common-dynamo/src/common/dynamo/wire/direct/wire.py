@@ -121,29 +121,32 @@ class DirectWire:
         if timeout <= 0:
             raise NotSent("the deadline had passed")
         credentials = self._credentials.current()
-        raw = self._exchange(request.operation, body, credentials, deadline)
-        if raw.status == 200:
-            return _answer(raw)
-        refusal = _refusal(raw)
-        renewed = self._corrected(refusal, raw, credentials)
+        raw, answer = self._exchange(request.operation, body, credentials, deadline)
+        renewed = None if raw.status == 200 else self._corrected(answer, raw, credentials)
         if renewed is None:
-            return refusal
-        raw = self._exchange(request.operation, body, renewed, deadline)
-        return _answer(raw) if raw.status == 200 else _refusal(raw)
+            return answer
+        return self._exchange(request.operation, body, renewed, deadline)[1]
 
     def close(self) -> None:
         """Close the connections."""
         self._pool.close()
 
-    def _exchange(self, operation: str, body: bytes, credentials: "Credentials", deadline: float) -> RawAnswer:
+    def _exchange(
+        self, operation: str, body: bytes, credentials: "Credentials", deadline: float
+    ) -> tuple[RawAnswer, Answer]:
         message = self._signer.head(operation, body, credentials) + body
         connection = self._pool.take(deadline)
         try:
             try:
-                return connection.exchange(message, deadline)
+                raw = connection.exchange(message, deadline)
             except Stale:
                 connection = self._pool.replace(connection, deadline)
-                return connection.exchange(message, deadline)
+                raw = connection.exchange(message, deadline)
+            return raw, _answer(raw)
+        except AnswerLost:
+            # It may be whole and sound HTTP; who answers so is not the engine.
+            connection.is_reusable = False
+            raise
         finally:
             self._pool.give_back(connection)
 
@@ -185,6 +188,8 @@ def _seconds_ahead(date: bytes | None, now: float) -> float | None:
 
 
 def _answer(raw: RawAnswer) -> Answer:
+    if raw.status != 200:
+        return _refusal(raw)
     try:
         body = output_body(raw.body)
     except MalformedBody as error:
