@@ -12,6 +12,7 @@ Nothing is sent before the first call. Importing this imports boto3.
 """
 
 import logging
+import os
 import re
 import threading
 import time
@@ -101,7 +102,7 @@ def assume_role(
     if refresh_ahead is not None and not 0 < require_seconds("refresh_ahead", refresh_ahead) < duration:
         raise ConfigurationError("refresh_ahead must be above zero seconds, and below duration.")
     source = boto3.Session() if session is None else session
-    where = region or source.region_name
+    where = region or source.region_name or os.environ.get("AWS_REGION") or None
     if where is None:
         raise ConfigurationError(
             f"No AWS region is known to assume {role} in. Give region=, or set AWS_REGION for the service."
@@ -203,24 +204,31 @@ class _Renewal:
     def fetch(self) -> _Credentials:
         """Return the present credentials while they are good, else new ones.
 
+        Asked although none are due and none have arrived, it fetches new ones: an engine has called the present ones
+        expired, which this machine's clock does not know.
+
         Raises:
             ConfigurationError: The role cannot be assumed.
             Unavailable: STS does not answer.
         """
-        self._take_what_arrived()
+        arrived = self._take_what_arrived()
         if self._present is None or self._left(self._present) <= self.margin:
             self._renew_now()
         elif self._left(self._present) <= 3 * self.margin:
             self._renew_aside()
+        elif not arrived:
+            self._present = self._assumed()
         assert self._present is not None  # noqa: S101 - for the type checker: without one it was raised
         return self._present
 
     def _left(self, credentials: _Credentials) -> float:
         return datetime.fromisoformat(credentials["expiry_time"]).timestamp() - self.clock()
 
-    def _take_what_arrived(self) -> None:
+    def _take_what_arrived(self) -> bool:
+        arrived = bool(self._arrived)
         while self._arrived:
             self._present = self._arrived.popleft()
+        return arrived
 
     def _renew_now(self) -> None:
         if self._thread is not None:

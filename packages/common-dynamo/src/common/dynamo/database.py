@@ -113,19 +113,22 @@ class Database(UnitsOfWork, TableSet):
 
         Args:
             session: A boto3 session; ``None`` for one that the environment configures.
-            client: Any boto3 DynamoDB client, instead of a session.
-            endpoint_url: A compatible endpoint; ``None`` for AWS.
+            client: Any boto3 DynamoDB client, instead of a session; always on the boto wire.
+            endpoint_url: A compatible endpoint; ``None`` for the one that is configured, else AWS.
             region: Overrides the session's.
-            wire: ``auto``, ``boto``, or an object of the :class:`~common.dynamo.wire.Wire` protocol.
+            wire: ``direct`` signs and speaks HTTP itself, ``boto`` lets a boto3 client do it, ``auto`` takes the first unless
+                something is needed that only botocore does; ``db.wire.reason`` says what. Or an object of the
+                :class:`~common.dynamo.wire.Wire` protocol.
             options: See :class:`DatabaseOptions`.
 
         Raises:
-            ConfigurationError: There is no such wire, no region is known, or entity types cannot live together.
+            ConfigurationError: There is no such wire, the direct one cannot do what the session needs, no region is known, or
+                entity types cannot live together.
             PluginLoadError: The same, where a plugin brought them.
         """
         options.setdefault("deadline", DEFAULT_DEADLINE)
         check_options(options)
-        chosen = choose_wire(wire, session, client, endpoint_url, region, options["deadline"])
+        chosen = choose_wire(wire, session, client, endpoint_url, region, options)
         return cls(chosen, **options)
 
     @classmethod

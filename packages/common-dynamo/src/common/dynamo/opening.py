@@ -1,7 +1,7 @@
 """How a database is opened: its options, the choice of a wire, and what plugins bring."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, cast
 
 from common.dynamo.arguments import require_iterable, require_kind
 from common.dynamo.budget_control import BudgetControl, BudgetTable
@@ -76,8 +76,16 @@ class DatabaseOptions(TypedDict, total=False):
     """A number in [0, 1), for jitter and write ids; processes must not draw the same ones."""
 
 
+_WIRES: Final = "'auto', 'boto', 'direct', or a Wire object"
+
+
 def choose_wire(
-    wire: "str | Wire", session: Any, client: Any, endpoint_url: str | None, region: str | None, deadline: float
+    wire: "str | Wire",
+    session: Any,
+    client: Any,
+    endpoint_url: str | None,
+    region: str | None,
+    options: DatabaseOptions,
 ) -> Wire:
     """Return the wire that the arguments of ``Database.connect`` ask for; see there."""
     for name, value in (("endpoint_url", endpoint_url), ("region", region)):
@@ -85,22 +93,27 @@ def choose_wire(
             require_kind(name, value, str)
     if not isinstance(wire, str):
         if not callable(getattr(wire, "send", None)):
-            raise ConfigurationError(f"wire must be 'auto', 'boto', or a Wire object, not {type(wire).__name__}.")
+            raise ConfigurationError(f"wire must be {_WIRES}, not {type(wire).__name__}.")
         return wire
-    if wire not in ("auto", "boto"):
-        raise ConfigurationError("There is no such wire: give 'auto', 'boto', or a Wire object as wire=.")
+    if wire not in ("auto", "boto", "direct"):
+        raise ConfigurationError(f"There is no such wire: give {_WIRES} as wire=.")
     if client is not None and not hasattr(client, "meta"):
         raise ConfigurationError(f"client must be a boto3 client of DynamoDB, not {type(client).__name__}.")
     if session is not None and not callable(getattr(session, "client", None)):
         raise ConfigurationError(f"session must be a boto3 session, not {type(session).__name__}.")
-    # Importing boto3 takes longer than everything else here, and an embedded database never needs it.
-    from common.dynamo.wire.boto import BotoWire
+    if client is not None and (session is not None or endpoint_url is not None or region is not None):
+        raise ConfigurationError("A client has session, endpoint and region of its own; give it alone.")
+    from common.dynamo.wire.choice import open_network_wire  # an embedded database needs none of it
 
-    if client is not None:
-        if session is not None or endpoint_url is not None or region is not None:
-            raise ConfigurationError("A client has session, endpoint and region of its own; give it alone.")
-        return BotoWire(client)
-    return BotoWire.build(session=session, endpoint_url=endpoint_url, region=region, timeout=deadline)
+    return open_network_wire(
+        cast("Literal['auto', 'boto', 'direct']", wire),
+        session=session,
+        client=client,
+        endpoint_url=endpoint_url,
+        region=region,
+        timeout=options["deadline"],
+        sdk_spans=options.get("sdk_spans", "logical"),
+    )
 
 
 def registered_types(entity_types: Iterable[EntityType[Any]], plugins: "Plugins | None") -> tuple[Registered, ...]:

@@ -1,5 +1,6 @@
 """Building a boto3 client that makes one attempt; importing this imports boto3."""
 
+import os
 from typing import Any
 
 import boto3
@@ -18,7 +19,7 @@ def build_client(session: Any, *, endpoint_url: str | None, region: str | None, 
     Args:
         session: A boto3 session or ``None``.
         endpoint_url: A compatible endpoint, or ``None`` for the session's own choice.
-        region: Overrides the session's region.
+        region: Overrides the session's region; where neither is known, ``AWS_REGION`` is, which boto3 does not read.
         timeout: Seconds; the read timeout, and the connect timeout if below one.
 
     Raises:
@@ -39,6 +40,9 @@ def build_client(session: Any, *, endpoint_url: str | None, region: str | None, 
     try:
         return session.client("dynamodb", region_name=region, endpoint_url=endpoint_url, config=config)
     except NoRegionError:
+        unread = os.environ.get("AWS_REGION")
+        if region is None and unread:
+            return build_client(session, endpoint_url=endpoint_url, region=unread, timeout=timeout)
         raise ConfigurationError(
             "No AWS region is known. Give region= to Database.connect, or set AWS_REGION for the service."
         ) from None
