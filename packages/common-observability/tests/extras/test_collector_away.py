@@ -120,6 +120,16 @@ def expected() -> list[list[Any]]:
     return [answer for at in rounds for answer in ([200, "ok", f"r-{at}"], [404, "ok", f"r-{at + 1}"], broken)]
 
 
+def test_the_answers_are_those_without_telemetry(expected: list[list[Any]], python: Callable[..., Any]) -> None:
+    """Where the operator has switched all of it off, nothing is exported and every request is answered as expected."""
+    with collecting(refuse) as (port, connections):
+        result = python(PROGRAM.replace("ENDPOINT", repr(f"http://127.0.0.1:{port}")), OTEL_SDK_DISABLED="true")
+
+    assert 0 == result.returncode, result.stderr
+    assert expected == json.loads(result.stderr.splitlines()[-1])
+    assert [] == connections
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     "behave", [None, hang, cut_off, refuse, babble], ids=["away", "hang", "cut off", "refuse", "babble"]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 Received = list[tuple[str, bytes]]
@@ -94,6 +95,31 @@ def test_lines_are_the_default_and_the_operator_decides(
 
     assert "" == run(python, port, logs=False, OTEL_LOGS_EXPORTER="otlp").stdout
     assert 3 == len(records(received))
+
+
+EVENT = """
+import sys
+from opentelemetry import _logs
+from opentelemetry.sdk._logs import LoggerProvider
+from common.observability import configure
+if FOREIGN:
+    _logs.set_logger_provider(LoggerProvider(shutdown_on_exit=False))
+configure(service_name="orders", otlp_endpoint=ENDPOINT, otlp_logs=True)
+_logs.get_logger("library").emit(event_name="library.event", attributes={"index": 1})
+"""
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+def test_events_of_libraries_go_the_same_way(
+    foreign: bool, collector: tuple[int, Received], python: Callable[..., Any]
+) -> None:
+    """Such as those of a cancelled transaction; a provider that is there already is kept, and has them."""
+    port, received = collector
+    program = EVENT.replace("ENDPOINT", repr(f"http://127.0.0.1:{port}")).replace("FOREIGN", repr(foreign))
+    result = python(program, OTEL_EXPORTER_OTLP_COMPRESSION="none")
+
+    assert (0, "", "") == (result.returncode, result.stdout, result.stderr)
+    assert ([] if foreign else ["library.event"]) == [one.event_name for one in records(received)]
 
 
 def test_what_the_exporter_says_of_itself_is_a_line(python: Callable[..., Any]) -> None:

@@ -79,7 +79,7 @@ class Telescope:
         self.reader = InMemoryMetricReader()
         self.meter_provider = MeterProvider([self.reader], exemplar_filter=AlwaysOnExemplarFilter())
         self.log_exporter = _InMemoryLogs()
-        self.logger_provider = sdk_logs.LoggerProvider()
+        self.logger_provider = sdk_logs.LoggerProvider(shutdown_on_exit=False)
         self.logger_provider.add_log_record_processor(log_export.SimpleLogRecordProcessor(self.log_exporter))
 
     @property

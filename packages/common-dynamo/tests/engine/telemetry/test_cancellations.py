@@ -195,3 +195,39 @@ def test_the_logs_of_opentelemetry_wait_for_the_first_event() -> None:
 
     assert ["False", "True", "[]"] == result.stdout.splitlines()
     assert "" == result.stderr
+
+
+LATE = """
+from opentelemetry import _logs
+from common.dynamo import Database
+from common.dynamo.exceptions import AlreadyExists
+from common.dynamo.testing.examples import NOTE, Note
+def cancel(note):
+    try:
+        with db.transaction() as tx:
+            tx.create(notes, note)
+    except AlreadyExists:
+        pass
+with Database.embedded(entity_types=[NOTE]) as db:
+    notes = db.dao(NOTE)
+    for name in "12":
+        notes.create(Note(id=name, text="x"))
+    cancel(Note(id="1", text="x"))
+    from opentelemetry.sdk import _logs as sdk
+    from opentelemetry.sdk._logs import export
+    exporter = export.InMemoryLogExporter()
+    provider = sdk.LoggerProvider()
+    provider.add_log_record_processor(export.SimpleLogRecordProcessor(exporter))
+    _logs.set_logger_provider(provider)
+    cancel(Note(id="2", text="x"))
+    for one in exporter.get_finished_logs():
+        print(one.instrumentation_scope.name, one.log_record.event_name)
+"""
+
+
+@among_logs
+def test_an_sdk_that_is_set_up_late_has_the_events_that_follow() -> None:
+    """The logger was obtained before, without one; the process's own provider is asked each time."""
+    result = subprocess.run([sys.executable, "-c", LATE], check=True, capture_output=True, text=True)
+
+    assert [f"common.dynamo {EVENT}"] == result.stdout.splitlines()

@@ -2,6 +2,8 @@
 
 import ast
 import importlib
+import inspect
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from common.dynamo.testing.examples import NOTE, Note
 
 SEMCONV = "opentelemetry.semconv"
 NAMESPACES = ("aws.", "cloud.", "db.", "error.", "server.", "network.", "rpc.", "code.", "exception.")
+
+OWN = "common.dynamo."
 
 Conventions = Mapping[str, tuple[str, str, str]]
 
@@ -90,6 +94,32 @@ def test_every_name_in_the_sources_is_in_the_table(semconv: Mapping[str, Any]) -
     assert written == set(semconv["conventions"])
 
 
+def written_own(folder: Path) -> tuple[set[str], list[str]]:
+    """Return our own names as the sources write them: whole ones, and patterns of those that are put together."""
+    whole, together = set(), []
+    trees = [ast.parse((folder / file).read_text()) for file in ("telemetry.py", "span_attributes.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    parts = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in nodes:
+        if isinstance(node, ast.Constant) and id(node) not in parts and str(node.value).startswith(OWN):
+            whole.add(str(node.value))
+        elif isinstance(node, ast.JoinedStr):
+            pieces = [str(part.value) if isinstance(part, ast.Constant) else None for part in node.values]
+            if re.search("[a-z]", "".join(filter(None, pieces))):  # else it would match any name
+                together.append("".join("[a-z._]+" if piece is None else re.escape(piece) for piece in pieces))
+    return whole, together
+
+
+def test_our_own_names_in_the_sources_and_in_the_table_are_the_same(semconv: Mapping[str, Any]) -> None:
+    """A name of ours that is told nowhere any more has left the table too."""
+    whole, together = written_own(Path(telemetry.__file__).parent)
+    prefixes = {text for text in whole if text.endswith(".")}
+    names = set(semconv["own"])
+
+    assert whole - prefixes <= names
+    assert [] == [name for name in names - whole if not any(re.fullmatch(each, name) for each in together)]
+
+
 def create_together(db: Database, *notes: Note) -> None:
     """Create all or none."""
     with db.transaction() as tx:
@@ -120,3 +150,24 @@ def test_the_private_key_that_silences_instrumentation_still_does() -> None:
     with telemetry.suppressed():
         assert not is_instrumentation_enabled()
     assert is_instrumentation_enabled()
+
+
+def test_the_private_logs_take_events() -> None:
+    """Their API becomes public some day; until then they are called by one function, which notices a change of shape."""
+    _logs = pytest.importorskip("opentelemetry._logs")
+    if "event_name" not in inspect.signature(_logs.Logger.emit).parameters:
+        assert telemetry._event_logger(None) is None
+        return
+    logger, severity = telemetry._event_logger(_logs.NoOpLoggerProvider()) or pytest.fail("Events are told no more.")
+
+    assert ("WARN", 13) == (severity.name, severity.value)
+    logger.emit(timestamp=1, severity_number=severity, severity_text="WARN", attributes={}, event_name="any")
+
+
+def test_one_function_knows_each_private_name() -> None:
+    """So that there is one place to change."""
+    tree = ast.parse(Path(telemetry.__file__).read_text())
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+
+    for private, owner in (("_SUPPRESS_INSTRUMENTATION_KEY", "_suppression_key"), ("_logs", "_event_logger")):
+        assert [owner] == [one.name for one in functions if re.search(rf"\b{private}\b", ast.unparse(one))]

@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry._logs import LogRecord, SeverityNumber, get_logger_provider, set_logger_provider
+from opentelemetry._logs._internal import ProxyLoggerProvider
 from opentelemetry.context import get_current
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
@@ -51,6 +52,11 @@ class OtlpLogs:
         exporter = OTLPLogExporter(endpoint=f"{endpoint.rstrip('/')}/v1/logs" if endpoint else None)
         self.provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
         self._logger = self.provider.get_logger("common.observability")
+
+    def share(self) -> None:
+        """Let the events that libraries tell among logs go the same way, unless another provider is in place."""
+        if isinstance(get_logger_provider(), ProxyLoggerProvider):
+            set_logger_provider(self.provider)
 
     def emit(
         self, *, timestamp: int, severity_number: int, severity_text: str, body: Any, attributes: Mapping[str, Any]

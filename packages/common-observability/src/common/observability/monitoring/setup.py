@@ -212,6 +212,7 @@ def _export_logs(
     from common.observability.monitoring.log_export import LogExportHandler
 
     logs = otlp.OtlpLogs(log_endpoint(wishes.otlp_endpoint, environ), resource)
+    logs.share()
     handler = LogExportHandler(JsonFormatter(redaction=redaction), logs, beside=lines)
     handler.setLevel(lines.level)
     for chosen in lines.filters:
