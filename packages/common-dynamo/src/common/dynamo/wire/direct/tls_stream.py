@@ -3,10 +3,14 @@
 import select
 import ssl
 from collections.abc import Callable
+from typing import Final
 
 from common.dynamo.wire.direct.streams import CHUNK
 
 __all__ = ["TlsStream"]
+
+_RECORD: Final = 16 * 1024
+"""Bytes of content that a TLS record has at most (RFC 8446, section 5.1); nobody can read a part of one."""
 
 
 class TlsStream:
@@ -20,9 +24,9 @@ class TlsStream:
         self.waits_for = select.POLLIN
 
     def send(self, some: bytes | memoryview) -> int:
-        """Same as :meth:`Stream.send`."""
+        """Same as :meth:`Stream.send`; one record at most, so that none of *some* has left where 0 is told."""
         try:
-            return self._send(some)
+            return self._send(some[:_RECORD])
         except ssl.SSLWantWriteError:
             self.waits_for = select.POLLOUT
         except ssl.SSLWantReadError:
