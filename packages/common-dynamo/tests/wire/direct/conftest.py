@@ -15,11 +15,10 @@ from common.dynamo.wire.direct.endpoint import Endpoint
 from common.dynamo.wire.direct.tls import tls_context
 
 
-@pytest.fixture(params=["http", "https"])
-def scheme(request: pytest.FixtureRequest) -> str:
-    """What the scripted server speaks; the tests that use it run over both."""
-    scheme: str = request.param
-    return scheme
+@pytest.fixture
+def scheme() -> str:
+    """What the scripted server speaks; a test is parametrized to run over both."""
+    return "http"
 
 
 @pytest.fixture

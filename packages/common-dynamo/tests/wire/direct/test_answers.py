@@ -32,12 +32,14 @@ from common.dynamo.wire.retry import Pace, Verdict, classify
 GET = GetItem(table="t", key=key("p", "s"))
 PUT = PutItem(table="t", item={**key("p", "s"), "secret": S("hunter2"), "b": B(b"\x00\xff")})
 FOUND = {"Item": {"n": N("12345678901234567890123456789012345678"), "s": S("é")}}
+BOTH = pytest.mark.parametrize("scheme", ["http", "https"])
 HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 SECOND = message({"Item": {"n": N(666)}})
 
 # What is asked ----------------------------------------------------------------------------------------------------
 
 
+@BOTH
 def test_a_request_is_what_the_api_asks_for(server: ScriptedServer, wire: DirectWire) -> None:
     """One POST with the operation, the body's length, no compression, and binary values as base64."""
     wire.send(PUT, 2.0)
@@ -76,6 +78,7 @@ SOUND: dict[str, Step] = {
 }
 
 
+@BOTH
 @pytest.mark.parametrize("step", SOUND.values(), ids=SOUND)
 def test_a_whole_answer_is_taken_however_it_comes(server: ScriptedServer, wire: DirectWire, step: Step) -> None:
     """Segments, chunks and what happens to the connection later do not matter, and the next request works too."""
@@ -90,6 +93,7 @@ def test_a_whole_answer_is_taken_however_it_comes(server: ScriptedServer, wire: 
     assert 2 == len(server.requests)
 
 
+@BOTH
 def test_an_answer_keeps_its_shape(server: ScriptedServer, wire: DirectWire) -> None:
     """Binary values are bytes wherever they stand, an attribute of the name B stays one, numbers keep their digits."""
     server.then(
@@ -119,6 +123,7 @@ def test_an_answer_keeps_its_shape(server: ScriptedServer, wire: DirectWire) -> 
     assert ("r-1", 0, 0.5) == (found.request_id, found.retry_attempts, found.body["ConsumedCapacity"]["CapacityUnits"])
 
 
+@BOTH
 def test_ten_megabytes_come_whole(server: ScriptedServer, wire: DirectWire) -> None:
     """A batch of reads may bring 16 MB; every byte of it is checked."""
     items = [{"s": S("x" * 100_000), "n": N(number)} for number in range(100)]
@@ -243,6 +248,7 @@ LOST: dict[str, Step] = {
 }
 
 
+@BOTH
 @pytest.mark.parametrize("request_value", [GET, PUT], ids=["read", "write"])
 @pytest.mark.parametrize("step", LOST.values(), ids=LOST)
 def test_an_answer_that_is_none_is_lost(
@@ -297,6 +303,7 @@ SURPLUS: dict[str, Step] = {
 }
 
 
+@BOTH
 @pytest.mark.parametrize("step", SURPLUS.values(), ids=SURPLUS)
 def test_what_follows_an_answer_answers_nothing(server: ScriptedServer, wire: DirectWire, step: Step) -> None:
     """The answer is taken, and the connection with its rubbish is not used again."""
@@ -313,6 +320,7 @@ def test_what_follows_an_answer_answers_nothing(server: ScriptedServer, wire: Di
 LARGE = {"Item": {"s": S("x" * 200_000)}}
 
 
+@BOTH
 @pytest.mark.parametrize(
     "step",
     [answer(LARGE), chunked(LARGE, size=30_000), answer({}, length=10**15), answer(LARGE, 400)],
@@ -330,6 +338,7 @@ def test_a_body_over_the_cap_is_lost(server: ScriptedServer, connect: Callable[.
     assert FOUND == wire.send(GET, 5.0).body
 
 
+@BOTH
 def test_a_body_of_just_the_cap_is_taken(server: ScriptedServer, connect: Callable[..., DirectWire]) -> None:
     """The cap is the largest body that is taken."""
     body = json.dumps(LARGE).encode()
@@ -340,6 +349,7 @@ def test_a_body_of_just_the_cap_is_taken(server: ScriptedServer, connect: Callab
         connect(largest_answer=len(body) - 1).send(GET, 5.0)
 
 
+@BOTH
 def test_a_body_without_end_is_left_at_the_cap(server: ScriptedServer, connect: Callable[..., DirectWire]) -> None:
     """Chunks that never end are not gathered until the deadline."""
     wire = connect(largest_answer=1_000_000)

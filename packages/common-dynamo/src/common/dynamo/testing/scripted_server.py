@@ -11,6 +11,7 @@ For what no engine does on demand: half an answer, a lie about its length, silen
 import contextlib
 import itertools
 import json
+import select
 import socket
 import ssl
 import struct
@@ -257,11 +258,17 @@ def _end(step: Step, connection: socket.socket) -> bool:
     """Do what comes after the answer; tell whether the connection goes on."""
     time.sleep(step.delay)
     if step.afterwards == "hang":
-        while connection.recv(65536):
-            pass
+        _wait_for_end(connection)
     if step.afterwards == "reset":
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     return step.afterwards == "keep"
+
+
+def _wait_for_end(connection: socket.socket) -> None:
+    """Wait until the client has closed, and read nothing meanwhile: what it sends on piles up on its side."""
+    poll = select.poll()
+    poll.register(connection, select.POLLRDHUP)
+    poll.poll()
 
 
 def _shut(end: socket.socket) -> None:
