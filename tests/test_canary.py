@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.trace import StatusCode
 
 from common.auth.testing import quick_passwords
@@ -257,6 +259,7 @@ class Story:
     calm: CanaryKit
     tried: CanaryKit
     plan: FaultPlan
+    events: InMemoryLogRecordExporter
     errors: list[tuple[str, CommonError]] = field(default_factory=list)
 
     def tell(self, fault: Fault | None) -> None:
@@ -276,11 +279,14 @@ class Story:
 def story(each_engine: Engine, table_name: str, faults: FaultPlan) -> Iterator[Story]:
     """Two kits on one table of the engine: a calm one, and one whose calls meet faults."""
     wire, waiting = each_engine.wire(), Waiting()
+    events, provider = InMemoryLogRecordExporter(), LoggerProvider(shutdown_on_exit=False)
+    provider.add_log_record_processor(SimpleLogRecordProcessor(events))
     options: dict[str, Any] = {
         "table": table_name,
         "entity_types": [SECRET, SCRAP, *LEDGER_ENTITY_TYPES],
         "event_types": [TOLD],
         "cursor_keys": ["a key for tests, and nothing else"],
+        "logger_provider": provider,
     }
     calm = Database.connect(wire=wire, **options)
     calm.create_tables()
@@ -291,7 +297,7 @@ def story(each_engine: Engine, table_name: str, faults: FaultPlan) -> Iterator[S
         sleep=waiting.wait,
         **options,
     )
-    yield Story(CanaryKit(calm, quick_passwords()), CanaryKit(tried, quick_passwords()), faults)
+    yield Story(CanaryKit(calm, quick_passwords()), CanaryKit(tried, quick_passwords()), faults, events)
     tried.close()
 
 
@@ -306,18 +312,21 @@ def health_of(database: Database) -> dict[str, str]:
 
 
 def test_no_operation_tells_what_it_works_on(story: Story, spans: Spans, metrics: Metrics, logs: Logs) -> None:
-    """Success, load, conflicts, and answers that are lost: no span, metric, log line, error or report has a canary."""
+    """Success, load, conflicts, lost answers: no span, metric, event, log line, error or report has a canary."""
     story.tell(None)
     assert [] == story.errors
     for fault in FAULTS:
         story.tell(fault)
     health = health_of(story.tried.db)
     errors = {name: told_by(error) for name, error in story.errors}
+    events = story.events.get_finished_logs()
     told = {"spans": spans.text(), "metrics": metrics.text(), "logs": logs.text()} | health | errors
+    told["events"] = "\n".join(event.to_json() for event in events)
 
     assert [] == find_canaries(told, cursor_of(story.calm))
     assert {Unavailable, OutcomeUnknown} == {type(error) for _, error in story.errors}
     assert {"db.client.operation.duration", "common.dynamo.client.unknown_outcomes"} <= metrics.names()
+    assert {"common.dynamo.transaction.item_cancelled"} == {event.log_record.event_name for event in events}
     assert len(errors) == len(logs.lines("common.test"))
     assert '"output":"throttled"' in health["health at FULL"] or '"output":"errors"' in health["health at FULL"]
     ended = {(span.name, span.status.status_code is StatusCode.ERROR) for span in spans.all()}

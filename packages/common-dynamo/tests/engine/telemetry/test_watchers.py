@@ -35,7 +35,7 @@ def pay(change: Change[Any], it: Any) -> None:
 
 
 def test_the_callers_span_is_the_parent_in_threads_too(db: Database, telescope: Any) -> None:
-    """The layer starts no thread of its own: a batch stays in the caller's, under the caller's span."""
+    """A batch stays in the caller's thread, under the caller's span; what shards do is in ``test_side_by_side.py``."""
     tracer = telescope.tracer_provider.get_tracer("test")
     before = threading.active_count()
     with tracer.start_as_current_span("request") as parent:
