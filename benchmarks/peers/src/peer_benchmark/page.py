@@ -1,0 +1,93 @@
+"""The page ``docs/benchmarks.md`` and its plot."""
+
+from pathlib import Path
+
+from peer_benchmark.plot import draw
+from peer_benchmark.results import Results
+from peer_benchmark.table import figure_table, markdown, ratio_table, reasons, shown_rows, verdict_lines
+
+__all__ = ["PLOT", "page", "write"]
+
+PLOT = "images/benchmarks.svg"
+HEAD = """\
+# Benchmarks
+
+What a call of common-dynamo costs beside other Python ways to DynamoDB.
+Written by `uv run bench`, which measures all of them in one run against the same server; do not edit it by hand.
+
+![Ratios to boto3, a panel for each work](images/benchmarks.svg)
+"""
+METHOD = """\
+## How it is measured
+
+- The work is an order of twelve attributes (text, whole numbers, exact decimals, a flag, a time, a list and a map) under two key attributes, in one table.
+  Everybody stores the same twelve values; a mapper's own marker comes on top.
+- Before anything is timed, each answer is compared with what it should be, value by value, and each write is looked up with a client beside it.
+- `get` and `batch get` read with strong consistency, `put` replaces a whole item from an object, `update` sets a text and adds to a number, the conditional one where the order is open, and both give back the changed item where the peer can.
+  The transaction puts two orders, changes a third where it is open, and checks a fourth.
+- Figures are the processor time of the client's process, all threads, per call; the server is a process of its own.
+  In every round all rows take turns in a shuffled order; a ratio is taken within its round, the median of the rounds is shown, and in brackets between which values the middle half lies.
+- Garbage is collected before each sample and as usual within it; what the process had before the first sample is left out of that.
+- Cold start is the processor time of a fresh process from its first import to its first item, without the interpreter's own start.
+- Eight threads get one order each, over and over; what counts is gets per second of wall time.
+  The server shares the machine's cores with the client.
+- Memory per connection is what a process grows by when it opens 50 connections at once, divided by those that it keeps; the threads were there before.
+- Durability is the server's, and the same for all: tables in memory.
+- Each peer is used as its own documentation says, with its defaults: dyntastic reads an item again after an update, pydynox gives nothing back from one, aiodynamo runs in one event loop on aiohttp and its dictionaries are validated by pydantic.
+  PynamoDB and pydynox give objects of their own, which are not validated; where a peer has a choice of numbers, it is the exact one.
+- Credentials come from the environment.
+
+Ratios differ between machines, the order hardly; `uv run bench` writes this page anew, `uv run bench --quick` takes a look.
+"""
+
+
+RATIOS = """\
+## Ratios
+
+To boto3's client; query and batch get to boto3 with TypeDeserializer and pydantic.
+Less is better, but for eight threads.
+"""
+
+
+def _circumstances(results: Results) -> str:
+    said = results.setting
+    return (
+        f"{said['date']}, CPython {said['python']}, {said['machine']}; {said['rounds']} rounds, seed {said['seed']}; "
+        f"server: {said['server']}."
+    )
+
+
+def page(results: Results) -> str:
+    """Return the page."""
+    parts = [
+        HEAD,
+        _circumstances(results),
+        RATIOS,
+        markdown(ratio_table(results)),
+    ]
+    verdicts = verdict_lines(results)
+    if len(verdicts) > 1:
+        parts += [
+            "## Budgets\n\nThose of the boto wire are against boto3 with TypeDeserializer and pydantic.",
+            markdown(verdicts),
+        ]
+    parts += ["## Figures\n\nMedians.", markdown(figure_table(results)), "## Who", markdown(_who(results))]
+    if told := reasons(results):
+        parts.append("\n".join(f"- {line}" for line in told))
+    return "\n\n".join(part.strip() for part in [*parts, METHOD]) + "\n"
+
+
+def _who(results: Results) -> list[list[str]]:
+    lines = [["", "version", "a read gives", "fractions"]]
+    for row in shown_rows(results):
+        lines.append([row.title, row.version or "–", row.gives, results.exactness.get(row.name, "–")])
+    return lines
+
+
+def write(results: Results, folder: Path) -> tuple[Path, Path]:
+    """Write page and plot below *folder*; return where they are."""
+    text, plot = folder / "benchmarks.md", folder / PLOT
+    plot.parent.mkdir(parents=True, exist_ok=True)
+    text.write_text(page(results), encoding="utf-8")
+    plot.write_text(draw(results), encoding="utf-8")
+    return text, plot
