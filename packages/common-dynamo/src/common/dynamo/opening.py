@@ -7,7 +7,6 @@ from common.dynamo.arguments import require_iterable, require_kind
 from common.dynamo.budget_control import BudgetControl, BudgetTable
 from common.dynamo.budgets import Budget, BudgetMode
 from common.dynamo.entity_type import EntityType
-from common.dynamo.hookspecs import ENTITY_TYPES, INTERCEPTORS
 from common.dynamo.interceptors import Interceptor, InterceptorChain
 from common.dynamo.outbox import EventType, Outbox
 from common.dynamo.registry import Registered
@@ -16,7 +15,7 @@ from common.dynamo.wire import Wire
 from common.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from common.core.plugins import Plugins
+    from common.core.plugins import Contribution, Plugins
     from common.dynamo.access import AccessPattern
     from common.dynamo.database import Database
 
@@ -118,7 +117,12 @@ def choose_wire(
 
 def registered_types(entity_types: Iterable[EntityType[Any]], plugins: "Plugins | None") -> tuple[Registered, ...]:
     """Return all types: the family's own, the service's, then strangers', so that of two the later is to blame."""
-    brought = () if plugins is None else plugins.contributions(ENTITY_TYPES)
+    brought: Sequence[Contribution[Any]] = ()
+    if plugins is not None:
+        # It loads common.core, which a database without plugins does without.
+        from common.dynamo.hookspecs import ENTITY_TYPES
+
+        brought = plugins.contributions(ENTITY_TYPES)
     given = [Registered(one.value, one.plugin, one.dist, one.version) for one in brought]
     known = {id(one.entity) for one in given}
     family = [one for one in given if one.dist == "common-dynamo"]
@@ -138,7 +142,11 @@ def interceptor_chain(own: Iterable[Interceptor], plugins: "Plugins | None") -> 
             raise ConfigurationError(
                 f"interceptors has {type(each).__name__}, which lacks on_request, on_result or on_error; see Interceptor."
             )
-    return InterceptorChain((*given, *(() if plugins is None else plugins.results(INTERCEPTORS))))
+    if plugins is None:
+        return InterceptorChain(given)
+    from common.dynamo.hookspecs import INTERCEPTORS
+
+    return InterceptorChain((*given, *plugins.results(INTERCEPTORS)))
 
 
 def budget_control(
