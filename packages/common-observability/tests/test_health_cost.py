@@ -4,12 +4,12 @@
 """
 
 import asyncio
-import sys
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from common.core.health import CheckContext, CheckSpec, Status
+from common.core.testing import EnteredFunctions
 from common.observability.health import HealthRunner, Report
 
 
@@ -25,22 +25,14 @@ def ready(count: int, check: Callable[[CheckContext], Any], **spec: Any) -> Heal
 
 def entered(work: Callable[[], Awaitable[object]]) -> int:
     """Return how many Python functions of this thread *work* enters on a loop that is warm."""
-    count = 0
 
-    def enter(_: Any, event: str, __: Any) -> None:
-        nonlocal count
-        count += event == "call"
-
-    async def twice() -> None:
+    async def twice() -> int:
         await work()
-        sys.setprofile(enter)
-        try:
+        with EnteredFunctions() as entered:
             await work()
-        finally:
-            sys.setprofile(None)
+        return entered.count
 
-    asyncio.run(twice())
-    return count
+    return asyncio.run(twice())
 
 
 def test_blocking_checks_run_16_at_a_time() -> None:

@@ -5,33 +5,14 @@
 
 import io
 import logging
-import sys
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
+from common.core.testing import functions_entered
 from common.observability.logging import JsonFormatter, LineHandler, bind
 
 EVENT = {"order_id": "o-7", "amount": 12.5, "kind": "limit", "filled": True, "price": 101}
-
-
-def entered(call: Callable[[], object]) -> int:
-    """Return how many Python functions *call* enters once everything is warm."""
-    count = 0
-
-    def enter(_: Any, event: str, __: Any) -> None:
-        nonlocal count
-        count += event == "call"
-
-    call()
-    sys.setprofile(enter)
-    try:
-        call()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 def logger_with(handler: logging.Handler, level: int = logging.INFO) -> logging.Logger:
@@ -58,8 +39,8 @@ def text() -> logging.Logger:
 def test_a_line_enters_hardly_more_functions_than_one_of_text(ours: logging.Logger, text: logging.Logger) -> None:
     """Five event fields, three of the context, trace ids and redaction, against text without fields: 1.8 at most."""
     with TracerProvider().get_tracer("test").start_as_current_span("work"), bind(user="u-1", tenant="t", step="settle"):
-        line = entered(lambda: ours.info("paid %s", "o-7", extra=EVENT))
-        reference = entered(lambda: text.info("paid %s", "o-7"))
+        line = functions_entered(lambda: ours.info("paid %s", "o-7", extra=EVENT))
+        reference = functions_entered(lambda: text.info("paid %s", "o-7"))
 
     assert line <= 1.8 * reference, (line, reference)
 
@@ -69,7 +50,7 @@ def test_a_further_field_costs_a_few_functions_whatever_there_is_already(ours: l
 
     def line(fields: int) -> int:
         extra = {f"field_{number}": number for number in range(fields)}
-        return entered(lambda: ours.info("paid", extra=extra))
+        return functions_entered(lambda: ours.info("paid", extra=extra))
 
     assert line(40) - line(20) == line(60) - line(40)
     assert line(40) - line(20) <= 20 * 3
@@ -79,4 +60,4 @@ def test_a_disabled_call_costs_what_it_costs_in_the_standard_library(
     ours: logging.Logger, text: logging.Logger
 ) -> None:
     """Our configuration puts nothing before the level."""
-    assert entered(lambda: text.debug("no")) == entered(lambda: ours.debug("no"))
+    assert functions_entered(lambda: text.debug("no")) == functions_entered(lambda: ours.debug("no"))

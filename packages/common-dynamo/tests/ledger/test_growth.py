@@ -4,17 +4,16 @@ Client CPU is told by the number of Python functions that a call enters, which n
 embedded engine those of the engine are among them.
 """
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from types import FrameType
 from typing import Self
 
 import pytest
 from pydantic import BaseModel
 
+from common.core.testing import EnteredFunctions
 from common.dynamo import EntityType, Index, Key, Page, Pattern, metered
 from common.dynamo.dao.ledger_types import LEDGER_ENTITY_TYPES
 from common.dynamo.requests import BatchWriteItem, Item, KeyCondition, PutItem, Query
@@ -145,20 +144,10 @@ CALLS: dict[str, Call] = {
 def effort(call: Call, data: Data) -> tuple[Effort, int]:
     """Return what *call* takes, and how many Python functions it enters; what is done once has been done before."""
     call(data)
-    entered = 0
-
-    def enter(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal entered
-        entered += event == "call"
-
-    with metered() as meter:
-        sys.setprofile(enter)
-        try:
-            found = call(data)
-        finally:
-            sys.setprofile(None)
+    with metered() as meter, EnteredFunctions() as entered:
+        found = call(data)
     scanned, returned = (found.scanned, len(found.items)) if isinstance(found, Page) else (0, 0)
-    return Effort(meter.cost.rcu, meter.cost.wcu, meter.cost.trips, scanned, returned), entered
+    return Effort(meter.cost.rcu, meter.cost.wcu, meter.cost.trips, scanned, returned), entered.count
 
 
 def page_after(page: Page[BalanceTransaction]) -> Call:

@@ -4,7 +4,6 @@
 """
 
 import io
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -19,6 +18,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 
+from common.core.testing import functions_entered
 from common.dynamo.cost import Cost
 from common.dynamo.requests import GetItem
 from common.dynamo.telemetry import Telemetry
@@ -45,24 +45,6 @@ class NoSocket:
     region = "eu-central-1"
 
 
-def entered(call: Callable[[], object]) -> int:
-    """Return how many Python functions *call* enters once everything is warm."""
-    count = 0
-
-    def enter(_: Any, event: str, __: Any) -> None:
-        nonlocal count
-        count += event == "call"
-
-    for _ in range(2):
-        call()
-    sys.setprofile(enter)
-    try:
-        call()
-    finally:
-        sys.setprofile(None)
-    return count
-
-
 @pytest.fixture(scope="module")
 def bare() -> int:
     """Functions that ``get_item`` of boto3 enters, answered without a socket: a whole client, nothing around it."""
@@ -70,7 +52,7 @@ def bare() -> int:
     client.meta.events.register(
         "before-send.dynamodb", lambda request, **_: AWSResponse(request.url, 200, HEADERS, Raw(BODY))
     )
-    return entered(lambda: client.get_item(TableName="users", Key={"pk": {"S": "USER#1"}}))
+    return functions_entered(lambda: client.get_item(TableName="users", Key={"pk": {"S": "USER#1"}}))
 
 
 def told(telemetry: Telemetry) -> None:
@@ -105,7 +87,7 @@ def test_telling_enters_few_functions_beside_those_of_the_call(
 ) -> None:
     """Twice the budget at most."""
     telemetry = watched()
-    added = entered(lambda: told(telemetry))
+    added = functions_entered(lambda: told(telemetry))
 
     assert added <= share * bare, (added, bare)
 
