@@ -18,7 +18,7 @@ SHORT = {
     OURS: "ours, direct",
     "common-boto": "ours, boto",
 }
-HIDDEN = ("common-direct-unsampled", "common-direct-sampled", "common-embedded")
+HIDDEN = ("common-direct-unsampled", "common-direct-sampled", "common-embedded", "floor")
 STYLE = """
   text { font: 11px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #24292f; }
   .title { font-size: 13px; font-weight: 600; } .note { fill: #57606a; }

@@ -118,4 +118,12 @@ ROWS: Final = (
         {"wire": "embedded"},
         with_all=False,
     ),
+    Row(
+        "floor",
+        "the floor: socket, httptools, orjson, no model",
+        "floor",
+        "httptools",
+        "DynamoDB JSON",
+        with_all=False,
+    ),
 )
