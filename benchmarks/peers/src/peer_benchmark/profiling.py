@@ -2,6 +2,7 @@
 
 import cProfile
 import pstats
+import time
 from typing import Final
 
 from peer_benchmark.environment import connect, create_table
@@ -13,14 +14,14 @@ _CALLS: Final = 500
 
 
 def profile(work: str, endpoint_url: str) -> int:
-    """Print the functions in which *work* spends its time, by their own share; return the exit code."""
+    """Print the functions in which *work* spends its processor time, by their own share; return the exit code."""
     create_table(endpoint_url)
     row = next(row for row in ROWS if row.name == OURS)
     peer = connect(row, endpoint_url)
     try:
         peer.seed()
         peer.drive(work, 20)
-        profiler = cProfile.Profile()
+        profiler = cProfile.Profile(time.process_time)
         profiler.enable()
         peer.drive(work, _CALLS)
         profiler.disable()
