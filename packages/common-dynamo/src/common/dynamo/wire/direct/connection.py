@@ -30,6 +30,10 @@ class Stale(Exception):
     """The server has closed a kept-alive connection before a byte of the request was sent: take another one."""
 
 
+class _TooLarge(Exception):
+    """An answer announces more than is taken."""
+
+
 class RawAnswer(NamedTuple):
     """A whole answer, its checksum verified."""
 
@@ -125,8 +129,10 @@ class Connection:
         try:
             sent = self._stream.send(request)
             while sent < len(request):
-                self._wait_for_room(deadline)
-                sent += self._stream.send(memoryview(request)[sent:])
+                some = self._stream.send(memoryview(request)[sent:])
+                sent += some
+                if not some:
+                    self._wait_for_room(deadline)
         except OSError as error:  # TimeoutError is one
             if sent:
                 raise AnswerLost("the connection broke while the request was being sent") from error
@@ -162,6 +168,7 @@ class Connection:
                 feed(chunk)
                 self._count(len(chunk))
         except (HttpParserError, HttpParserUpgrade) as error:
+            _raise_foreign(error.__context__)
             if not self._whole:
                 raise AnswerLost("the answer is no HTTP, or larger than is taken") from error
             self._messages += 1  # something follows the answer that nobody has asked for
@@ -194,8 +201,8 @@ class Connection:
         name = name.lower()
         if name in _WANTED and self._messages == 1:
             self._headers[name] = value
-            if name == b"content-length" and int(value) > self._largest:
-                raise ValueError
+            if name == b"content-length" and not (value.isdigit() and int(value) <= self._largest):
+                raise _TooLarge
 
     def on_body(self, part: bytes) -> None:
         """Keep a part of the body."""
@@ -209,3 +216,9 @@ class Connection:
             self._headers.clear()
         elif not self._whole:
             self._whole, self._keeps_alive = True, self._parser.should_keep_alive()
+
+
+def _raise_foreign(error: BaseException | None) -> None:
+    """Raise what a signal handler raised while the parser called us, such as KeyboardInterrupt: httptools wraps it."""
+    if error is not None and not isinstance(error, _TooLarge):
+        raise error

@@ -5,7 +5,9 @@ import queue
 import socket
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Final
 
 from common.dynamo.wire import NotSent
 from common.dynamo.wire.direct.connection import Connection
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from common.dynamo.wire.direct.endpoint import Endpoint
 
 __all__ = ["Pool"]
+
+
+_LOOK: Final = 0.01
+"""Seconds after which a thread that waits looks by itself, since another one may have heard of the departure."""
 
 
 class Pool:
@@ -57,9 +63,10 @@ class Pool:
     def _refill(self) -> None:
         self._pid = os.getpid()
         self._idle: list[Connection] = []  # append and pop are atomic
-        self._permits: queue.SimpleQueue[None] = queue.SimpleQueue()
-        for _ in range(self._size):
-            self._permits.put(None)
+        # Who uses a connection or waits for one, in the order in which they came. A thread is in it once, whatever an
+        # exception out of a signal handler keeps it from doing, so that no cancelled call costs a place (decision 0292).
+        self._users: dict[int, None] = {}
+        self._departures: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def take(self, deadline: float) -> Connection:
         """Return a connection that nobody else uses: the one used last that is fresh enough, else a new one.
@@ -70,14 +77,28 @@ class Pool:
         if self._pid != os.getpid():
             self._leave_to_parent()
         try:
-            self._permits.get(timeout=max(0.0, deadline - self._timer()))
-        except queue.Empty as error:
-            raise NotSent("all connections are in use") from error
-        try:
+            self._users[get_ident()] = None
+            if len(self._users) > self._size:
+                self._wait_for_place(deadline)
             return self._fresh() or self._connect(deadline)
         except BaseException:
-            self._permits.put(None)
+            self._depart()
             raise
+
+    def _wait_for_place(self, deadline: float) -> None:
+        """Wait until this thread is among the first that came."""
+        while get_ident() not in list(self._users)[: self._size]:
+            left = deadline - self._timer()
+            if left <= 0:
+                raise NotSent("all connections are in use")
+            with suppress(queue.Empty):
+                self._departures.get(timeout=min(left, _LOOK))
+
+    def _depart(self) -> None:
+        """Leave the place of this thread to others."""
+        self._users.pop(get_ident(), None)
+        if len(self._users) >= self._size:
+            self._departures.put(None)
 
     def give_back(self, connection: Connection) -> None:
         """Keep *connection* for the next request, or close it where it is in no state for one."""
@@ -87,7 +108,7 @@ class Pool:
                 self._close_oldest()
         else:
             connection.close()
-        self._permits.put(None)
+        self._depart()
 
     def replace(self, connection: Connection, deadline: float) -> Connection:
         """Close *connection* and return a new one in its place; see :meth:`take`. Others as old are closed too."""
