@@ -231,20 +231,27 @@ class ScriptedServer:
         return _end(step, connection)
 
 
-def _read(connection: socket.socket, content: bytes, limit: int | None) -> bytes:
-    """Return the request that begins with *content*, or its first *limit* bytes."""
-    while not (_is_whole(content) if limit is None else len(content) >= limit):
-        some = connection.recv(65536 if limit is None else limit - len(content))
+def _read(connection: socket.socket, first: bytes, limit: int | None) -> bytes:
+    """Return the request that begins with *first*, or its first *limit* bytes."""
+    content = bytearray(first)
+    wanted = limit
+    while wanted is None or len(content) < wanted:
+        some = connection.recv(1 << 20 if limit is None else limit - len(content))
         if not some:
             raise ConnectionError("the client has closed within its request")
         content += some
-    return content
+        if wanted is None:
+            wanted = _length(content)
+    return bytes(content)
 
 
-def _is_whole(request: bytes) -> bool:
-    start, end, body = request.partition(b"\r\n\r\n")
+def _length(request: bytearray) -> int | None:
+    """Return how long *request* will be; ``None`` while its head is not whole."""
+    start, end, _ = request.partition(b"\r\n\r\n")
+    if not end:
+        return None
     lengths = [line.split(b":")[1] for line in start.split(b"\r\n") if line.lower().startswith(b"content-length:")]
-    return bool(end) and len(body) >= int(lengths[0] if lengths else 0)
+    return len(start) + len(end) + int(lengths[0] if lengths else 0)
 
 
 def _send(step: Step, connection: socket.socket) -> None:
