@@ -167,3 +167,9 @@ def assume(cloud: Cloud, caller: Any) -> Callable[..., Any]:
         return assume_role(role, **given)
 
     return assume
+
+
+@pytest.fixture(autouse=True)
+def asked_for_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The direct wire asks a session ten times a second at most; the cloud's time jumps by hours within less."""
+    monkeypatch.setattr("common.dynamo.wire.direct.credentials._FRESH", 0.0)

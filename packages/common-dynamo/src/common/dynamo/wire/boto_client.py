@@ -5,7 +5,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import InvalidRegionError, NoRegionError
+from botocore.exceptions import InvalidRegionError, NoRegionError, ProfileNotFound
 
 from common.exceptions import ConfigurationError
 
@@ -23,9 +23,14 @@ def build_client(session: Any, *, endpoint_url: str | None, region: str | None, 
         timeout: Seconds; the read timeout, and the connect timeout if below one.
 
     Raises:
-        ConfigurationError: No region is known, or region or endpoint is malformed.
+        ConfigurationError: No region is known, there is no such profile, or region or endpoint is malformed.
     """
-    session = session or boto3.Session()
+    try:
+        session = session or boto3.Session()
+    except ProfileNotFound:
+        raise ConfigurationError(
+            "The profile of AWS_PROFILE is in no configuration file. Add it there, or unset the variable."
+        ) from None
     config = Config(
         # Requests are rendered from values that are right by construction, and the engine checks them again; the check of
         # every member and the composing of the default user agent are a fifth of what a call costs the client.

@@ -11,10 +11,10 @@ from functools import cache
 from typing import Any, Final, TypeAlias
 
 import boto3
+from botocore import handlers as default_handlers
 from botocore.config import Config
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.exceptions import BotoCoreError
-from botocore.handlers import BUILTIN_HANDLERS
 from botocore.session import Session as CoreSession
 
 from common.dynamo.wire.direct.credentials import SessionCredentials
@@ -95,7 +95,7 @@ def _core(session: Any) -> Any:
 
 
 def _refuse_handlers(core: Any) -> None:
-    usual = _usual(len(BUILTIN_HANDLERS))
+    usual = _usual(len(default_handlers.BUILTIN_HANDLERS))
     for event, handler in _handlers(core):
         if _concerns_us(event) and (event, *handler_of(handler)) not in usual:
             raise NeedsBotocore(f"the session has a handler of its own for {event}")
