@@ -10,6 +10,7 @@ import common.observability as door
 
 DOORS = [
     "common.observability",
+    "common.observability.dev",
     "common.observability.health",
     "common.observability.logging",
     "common.observability.monitoring",

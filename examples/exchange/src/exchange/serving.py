@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -53,7 +53,7 @@ def serve(options: ServeOptions, console: Console) -> int:
         ServiceFailed: A service has ended, or did not get ready.
     """
     require_engine(options.endpoint)
-    with ExitStack() as stack:
+    with suppress(SystemExit), ExitStack() as stack:  # by which SIGTERM comes here
         stack.enter_context(ending_in_order())
         bound = stack.enter_context(bound_socket(options.port))
         folder = stack.enter_context(run_folder(options.keep))
@@ -111,13 +111,15 @@ def traffic(options: ServeOptions, fleet: Fleet) -> Traffic:
 
 def tell(console: Console, bound: socket.socket, fleet: Fleet, options: ServeOptions) -> None:
     """Print where everything is."""
-    for name, service in fleet.services.items():
-        console.print(f"[bold]{name:10}[/] {service.url}   log {service.log}", highlight=False, soft_wrap=True)
-    console.print(f"The API is described at {fleet.services['gateway'].url}/docs", highlight=False, soft_wrap=True)
     address = f"http://127.0.0.1:{bound.getsockname()[1]}/"
-    console.print(f"[bold green]live page[/]  [bold]{address}[/]", highlight=False, soft_wrap=True)
     until = "Ctrl-C ends everything." if options.seconds is None else f"Everything ends in {options.seconds:g} s."
-    console.print(until, highlight=False)
+    lines = [
+        *(f"[bold]{name:10}[/] {service.url}   log {service.log}" for name, service in fleet.services.items()),
+        f"The API is described at {fleet.services['gateway'].url}/docs",
+        f"[bold green]The live page is at {address}[/]  {until}",
+    ]
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def stay(fleet: Fleet, seconds: float | None) -> None:

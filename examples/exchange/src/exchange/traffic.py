@@ -41,6 +41,7 @@ class Traffic:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
         self._quotes = 0
+        self._owned: dict[tuple[str, str], Decimal] = {}
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -90,8 +91,16 @@ class Traffic:
         chance.choices(list(acts), list(acts.values()))[0](chance.choice(self._day.people))
 
     def _trade(self, person: Trader) -> None:
+        """Buy, or sell some of what one has: nobody sells all the time what was never theirs."""
         asset, type, quantity = self._day.plan()
-        self._post(person, "/orders", {"asset": asset.id, "type": type, "quantity": quantity})
+        owned = self._owned.setdefault((person.name, asset.id), Decimal(0))
+        if owned < Decimal(quantity):
+            type = "MARKET_BUY"
+        answer = self._post(person, "/orders", {"asset": asset.id, "type": type, "quantity": quantity})
+        if answer.is_success:
+            self._owned[person.name, asset.id] += Decimal(quantity) * (1 if type == "MARKET_BUY" else -1)
+        elif answer.status_code == httpx.codes.CONFLICT:
+            person.client.post("/deposits", {"amount": "5000.00"})  # the money has run out
 
     def _look(self, person: Trader) -> None:
         path = self._day.random.choice(("/portfolio", "/balance", "/orders", "/transactions", "/assets"))

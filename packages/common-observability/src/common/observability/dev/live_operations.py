@@ -40,11 +40,11 @@ class LiveOperations:
         self._calls_of: dict[OperationKey, SecondCounts] = {}
         self._calls, self._errors, self._units = (SecondCounts(now) for _ in range(3))
 
-    def add(self, span: SpanRecord) -> None:
-        """Count *span*, where it is a call of the data layer, in the second in which it ended."""
+    def add(self, span: SpanRecord, now: int) -> None:
+        """Count *span*, where it is a call of the data layer, in the second in which it ended; not after *now*."""
         if (key := self._totals.add(span)) is None:
             return
-        second = (span.end_ns or span.start_ns) // 1_000_000_000
+        second = min((span.end_ns or span.start_ns) // 1_000_000_000, now)
         consumed = consumed_capacity(span)
         self._calls_of.setdefault(key, SecondCounts(self._began)).add(second)
         self._calls.add(second)

@@ -4,7 +4,7 @@ from html import escape
 
 __all__ = ["Markup", "element", "join"]
 
-_EMPTY = frozenset({"br", "link", "meta", "rect"})
+_EMPTY = frozenset({"br", "link", "meta", "rect", "wbr"})
 
 
 class Markup(str):

@@ -12,7 +12,7 @@ from common.observability.dev.waterfall import draw_trace
 
 __all__ = ["draw_events", "draw_health", "draw_operations", "draw_tiles", "draw_traces"]
 
-_BUSIEST = 12
+_BUSIEST = 10
 _SPARK_HEIGHT = 20
 
 
@@ -124,7 +124,7 @@ def _service(health: ShownHealth) -> Markup:
 def _group(service: str, group: ShownGroup) -> Markup:
     is_open = group.status != "pass"
     count = f"{len(group.checks)} check{'s' * (len(group.checks) != 1)}"
-    status = element("span", element("span", group.status, class_=f"dot {group.status}"))
+    status = element("span", element("span", group.status, class_=f"dot {group.status}"), class_="status")
     return element(
         "details",
         element(
@@ -164,6 +164,8 @@ def _table(label: str, headings: Sequence[str], rows: Iterable[Markup], numbers:
 
 
 _FIGURES = ("Per second", "Calls", "Errors", "p50 ms", "p99 ms", "Read units", "Write units")
+_SHORT = ("per s", "calls", "errors", "p50", "p99", "read", "write")
+"""The same, where a narrow page has no heads of columns."""
 
 
 def _operation_table(operations: Sequence[LiveOperation], label: str) -> Markup:
@@ -184,7 +186,7 @@ def _operation(operation: LiveOperation) -> Markup:
     )
     cells = [
         element("td", figure, class_=f"number{_emphasis(label, figure)}", data_label=label, role="cell")
-        for label, figure in zip(_FIGURES, figures, strict=True)
+        for label, figure in zip(_SHORT, figures, strict=True)
     ]
     return element(
         "tr",
@@ -197,18 +199,18 @@ def _operation(operation: LiveOperation) -> Markup:
 
 
 def _emphasis(label: str, figure: str) -> str:
-    if label == "Errors" and figure != "0":
+    if label == "errors" and figure != "0":
         return " bad"
     return " zero" if figure in ("0", "0.0") else ""
 
 
 def _event(event: ShownEvent) -> Markup:
     reason = (element("span", event.reason, class_="reason"),) if event.reason else ()
-    who = " → ".join(part for part in (event.actor, _shortened(event.subject)) if part)
+    who = " → ".join(dict.fromkeys(part for part in (event.actor, _shortened(event.subject)) if part))
     return element(
         "tr",
         element("td", event.clock, class_="number", role="cell"),
-        element("td", element("span", event.type, class_="mono"), *reason, role="cell"),
+        element("td", element("span", _breakable(event.type), class_="mono"), *reason, role="cell"),
         element("td", element("span", event.outcome, class_=f"badge {event.outcome}"), role="cell"),
         element(
             "td",
@@ -218,6 +220,12 @@ def _event(event: ShownEvent) -> Markup:
         ),
         role="row",
     )
+
+
+def _breakable(name: str) -> Markup:
+    """Return *name*, which a line may end in after each underscore."""
+    first, *others = name.split("_")
+    return join([first, *(join(["_", element("wbr"), other]) for other in others)])
 
 
 def _shortened(subject: str) -> str:

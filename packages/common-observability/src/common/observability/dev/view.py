@@ -131,7 +131,7 @@ class LiveView:
         kept, now = lean(span), self._clock()
         with self._lock:
             self._log.append(kept)
-            self._operations.add(kept)
+            self._operations.add(kept, int(now))
             self._traces.add(kept, now)
 
     def add_event(self, event: ShownEvent) -> None:

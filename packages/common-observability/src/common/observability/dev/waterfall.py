@@ -77,7 +77,8 @@ def _row(branch: Branch, line: TreeLine, trace: Trace, colours: Mapping[str, str
         else ()
     )
     call = "" if line.detail.startswith("[") else line.detail
-    facts = "  ".join(part for part in (call, line.facts) if part)
+    told = (fact.replace(" ", "\N{NO-BREAK SPACE}") for fact in line.facts.split("  "))
+    facts = "  ".join(part for part in (call, *told) if part)
     label = element(
         "span",
         element("span", line.label, class_="mono"),
