@@ -1,12 +1,17 @@
 """common-dynamo needs common-core and what it declares; no other part of the family, no SDK, no web framework."""
 
+import os
 import re
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 
+import pytest
+
 import common.dynamo
+from common.dynamo.testing.certificates import Authority
+from common.dynamo.testing.scripted_server import ScriptedServer, answer
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys
@@ -23,19 +28,29 @@ print("\\n".join(sys.modules))
 
 FOREIGN = ("common.auth", "common.observability", "opentelemetry.sdk", "fastapi", "pytest")
 INSTALLED_ONLY_WHEN_NEEDED = ("boto3", "botocore")
+SDK = ("boto3", "botocore", "s3transfer", "urllib3", "opentelemetry.sdk")
+DEAR = ("asyncio", "http.client", "multiprocessing", "pluggy", "sqlite3", "ssl", "urllib.request", "common.core")
+"""What takes long to import, and what a first call over plain HTTP has no use for."""
 
 
-def modules(code: str) -> list[str]:
-    result = subprocess.run([sys.executable, "-I", "-c", code], check=True, capture_output=True, text=True)
-    return result.stdout.splitlines()
+def modules(code: str, **variables: str) -> list[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "COVERAGE_"))}
+    command = [sys.executable, "-I", "-c", code]
+    run = subprocess.run(command, check=True, capture_output=True, text=True, env={**environment, **variables})
+    return run.stdout.splitlines()
+
+
+def loaded(names: list[str], parts: tuple[str, ...]) -> list[str]:
+    """Return those of *names* that belong to one of *parts*."""
+    return [name for name in names for part in parts if name == part or name.startswith(f"{part}.")]
 
 
 def test_no_foreign_part_is_loaded() -> None:
     """Importing every module of the distribution loads nothing of another part, whatever is installed beside it."""
-    loaded = modules(IMPORT_ALL)
+    found = modules(IMPORT_ALL)
 
-    assert "common.dynamo.plugin" in loaded
-    assert [] == [name for name in loaded for part in FOREIGN if name == part or name.startswith(f"{part}.")]
+    assert "common.dynamo.plugin" in found
+    assert [] == loaded(found, FOREIGN)
 
 
 def test_boto3_waits_until_a_client_is_needed() -> None:
@@ -52,6 +67,46 @@ print("\\n".join(sys.modules))
 """
 
     assert [] == [name for name in modules(code) if name.split(".")[0] in INSTALLED_ONLY_WHEN_NEEDED]
+
+
+def test_the_door_is_light() -> None:
+    """Importing it loads no SDK, and nothing dear that a first call may do without."""
+    assert [] == loaded(modules("import common.dynamo, sys; print(*sys.modules, sep='\\n')"), (*SDK, *DEAR))
+
+
+FIRST_ITEM = """
+import sys
+from pydantic import BaseModel
+from common.dynamo import Database, EntityType, Key
+class Note(BaseModel):
+    id: str
+db = Database.connect(wire="direct")
+note = db.dao(EntityType(Note, "note", key=Key("N#{id}", "N"))).get("1")
+assert note == Note(id="1"), note
+assert db.wire.name == "direct", db.wire
+db.close()
+print(*sys.modules, sep="\\n")
+"""
+ITEM = {"Item": {"pk": {"S": "N#1"}, "sk": {"S": "N"}, "_t": {"S": "note"}, "_s": {"N": "1"}, "id": {"S": "1"}}}
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_first_item_needs_no_boto3(scheme: str, tmp_path: Path) -> None:
+    """With region and credentials as variables, a database reads over the direct wire without it, and TLS comes with https."""
+    authority = Authority(tmp_path)
+    with ScriptedServer(answer(ITEM), tls=authority.server("127.0.0.1") if scheme == "https" else None) as server:
+        found = modules(
+            FIRST_ITEM,
+            HOME=str(tmp_path),
+            AWS_ACCESS_KEY_ID="AKID",
+            AWS_SECRET_ACCESS_KEY="secret",  # a server that asks nobody
+            AWS_DEFAULT_REGION="eu-central-1",
+            AWS_ENDPOINT_URL=server.url,
+            AWS_CA_BUNDLE=str(authority.bundle),
+        )
+
+    assert [] == loaded(found, SDK)
+    assert (["ssl"] if scheme == "https" else []) == loaded(found, DEAR)
 
 
 def test_only_telemetry_imports_opentelemetry() -> None:
