@@ -31,3 +31,12 @@ def test_ci_runs_the_same_command_and_installs_the_engine(root: Path) -> None:
     assert re.search(r"/pip\" install .*tox", script)
     assert re.search(r"^\S*tox\b", script, re.MULTILINE)
     assert "COMMON_TEST_REQUIRE_ENGINES=1" in script
+
+
+def test_ci_requires_a_browser_and_installs_it(root: Path) -> None:
+    """``.ci/run`` fails where no browser is, and gets one from the distribution's packages; a plain run skips."""
+    script = (root / ".ci" / "run").read_text(encoding="utf-8")
+
+    assert "COMMON_TEST_REQUIRE_BROWSER=1" in script
+    assert re.search(r"apt-get install .*chromium chromium-driver", script)
+    assert "browser" in re.split(r"[,\s]+", (root / "tox.ini").read_text(encoding="utf-8").partition("[dist]")[0])

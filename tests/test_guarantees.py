@@ -85,3 +85,21 @@ def test_stage_one_of_each_spec_has_a_page(root: Path) -> None:
     assert {"family", "dynamo", "engines", "ledger", "auth", "observability"} <= {
         name.partition("-")[0] for name in pages
     }
+
+
+def test_what_was_skipped_for_want_of_a_browser_is_excused_unless_one_is_required(
+    tmp_path: Path, guarantees: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine without a browser proves the rest; one that has to have it, all. No other skip is excused."""
+    (tmp_path / "browser").write_text(
+        '<testsuite><testcase classname="tests.test_a" name="test_b" file="tests/test_a.py">'
+        '<skipped message="not installed (COMMON_TEST_REQUIRE_BROWSER=1 makes this fail)"/></testcase>'
+        '<testcase classname="tests.test_a" name="test_c" file="tests/test_a.py"><skipped message="other"/></testcase>'
+        "</testsuite>"
+    )
+    monkeypatch.delenv("COMMON_TEST_REQUIRE_BROWSER", raising=False)
+    assert {"tests/test_a.py::test_b"} == guarantees.excused_tests(tmp_path)
+    assert set() == guarantees.passed_tests(tmp_path)
+    monkeypatch.setenv("COMMON_TEST_REQUIRE_BROWSER", "1")
+
+    assert set() == guarantees.excused_tests(tmp_path)
