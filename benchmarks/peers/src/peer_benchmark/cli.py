@@ -206,6 +206,7 @@ def tell_results(arguments: argparse.Namespace, results: Results) -> None:
     else:
         print(table.all_text(results))
         if machine is not None:
+            arguments.json.parent.mkdir(parents=True, exist_ok=True)
             arguments.json.write_text(machine + "\n", encoding="utf-8")
     folder = arguments.write
     root = checkout()

@@ -31,7 +31,9 @@ METHOD = """\
 - Cold start is the processor time of a fresh process from its first import to its first item, without the interpreter's own start.
 - Eight threads get one order each, over and over; what counts is gets per second of wall time.
   The server shares the machine's cores with the client.
-- Memory per connection is what a process grows by when it opens 50 connections at once, divided by those that it keeps; the threads were there before.
+- Memory per connection is what a process grows by when it opens 50 connections at once, divided by those that it keeps; the threads were there before, and small objects come from the system's allocator, which gives memory back.
+- The rows with an OpenTelemetry SDK, the embedded engine and the floor are shown for single calls only.
+  Telemetry is compared on the same wire: without an SDK, with metrics and every span sampled out, with metrics and every span sampled and handed to an exporter that drops it.
 - Durability is the server's, and the same for all: tables in memory.
 - Each peer is used as its own documentation says, with its defaults: dyntastic reads an item again after an update, pydynox gives nothing back from one, aiodynamo runs in one event loop on aiohttp and its dictionaries are validated by pydantic.
   PynamoDB and pydynox give objects of their own, which are not validated; where a peer has a choice of numbers, it is the exact one.

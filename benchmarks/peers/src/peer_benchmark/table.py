@@ -1,13 +1,23 @@
 """The results as tables: rows are ways to DynamoDB, columns are works."""
 
-from collections.abc import Sequence
-
 from peer_benchmark.results import Ratio, Results, holds
-from peer_benchmark.works import ROWS, WORKS, Row, Work
+from peer_benchmark.works import CONNECTIONS, ROWS, WORKS, Row, Work
 
-__all__ = ["figure_table", "markdown", "ratio_table", "text", "verdict_lines"]
+__all__ = [
+    "all_text",
+    "figure_table",
+    "markdown",
+    "ratio_table",
+    "reasons",
+    "shown_rows",
+    "shown_works",
+    "verdict_lines",
+]
 
 DASH = "–"
+NOTE = (
+    "Ratios to boto3's client (query, batch get: to boto3 + TypeDeserializer + pydantic); in brackets the middle half."
+)
 Lines = list[list[str]]
 
 
@@ -92,25 +102,26 @@ def verdict_lines(results: Results) -> Lines:
 
 
 def reasons(results: Results) -> list[str]:
-    """Return a line for every dash."""
+    """Return a line for every dash that needs one."""
     titles = {row.name: row.title for row in ROWS}
     works = {work.name: work.title for work in WORKS}
     lines = [f"{titles[row]}: {why}." for row, why in results.absent.items()]
     for row, lacking in results.lacking.items():
-        lines += [f"{titles[row]}, {works[work]}: {why}." for work, why in lacking.items()]
+        asked = {work: why for work, why in lacking.items() if work in results.samples}
+        for why in dict.fromkeys(asked.values()):
+            named = ", ".join(works[work] for work, reason in asked.items() if reason == why)
+            lines.append(f"{titles[row]}, {named}: {why}.")
+    for row, kept in results.extra.get("connections_kept", {}).items():
+        if 0 < kept < CONNECTIONS - 1:
+            lines.append(f"{titles[row]}, memory: weighed with {kept:.0f} connections, which are all that it keeps.")
     return lines
 
 
-def all_text(results: Results, sections: Sequence[str] = ("ratios", "figures", "budgets")) -> str:
+def all_text(results: Results) -> str:
     """Return what the command prints."""
-    parts = []
-    if "ratios" in sections:
-        note = "Ratios to boto3's client (query and batch get: to boto3 + TypeDeserializer + pydantic); in brackets the middle half."
-        parts += [note, text(ratio_table(results))]
-    if "figures" in sections:
-        parts += ["Medians:", text(figure_table(results))]
+    parts = [NOTE, text(ratio_table(results)), "Medians:", text(figure_table(results))]
     verdicts = verdict_lines(results)
-    if "budgets" in sections and len(verdicts) > 1:
+    if len(verdicts) > 1:
         parts += ["Budgets:", text(verdicts)]
-    parts += reasons(results)
-    return "\n\n".join(parts)
+    parts.append("\n".join(reasons(results)))
+    return "\n\n".join(part for part in parts if part)

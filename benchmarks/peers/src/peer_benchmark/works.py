@@ -6,7 +6,20 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any, Final
 
-__all__ = ["BARE", "BY_HAND", "COLD", "CPU_WORKS", "MEMORY", "OURS", "ROWS", "THREADS", "WORKS", "Row", "Work"]
+__all__ = [
+    "BARE",
+    "BY_HAND",
+    "COLD",
+    "CONNECTIONS",
+    "CPU_WORKS",
+    "MEMORY",
+    "OURS",
+    "ROWS",
+    "THREADS",
+    "WORKS",
+    "Row",
+    "Work",
+]
 
 BARE: Final = "boto3"
 BY_HAND: Final = "boto3-pydantic"
@@ -38,6 +51,8 @@ CPU_WORKS: Final = (
 COLD: Final = Work("cold_start", "cold start", "ms")
 THREADS: Final = Work("threads_8", "8 threads", "op/s", more_is_better=True)
 MEMORY: Final = Work("connection_memory", "memory/conn.", "KiB")
+CONNECTIONS: Final = 50
+"""Held at once; as many as it keeps, where a client cannot be told to keep more."""
 WORKS: Final = (*CPU_WORKS, COLD, THREADS, MEMORY)
 
 

@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import httptools
@@ -83,6 +83,10 @@ class Connection:
 
 class Floor(Peer):
     """The works that can be done by bytes alone."""
+
+    lacks: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("update", "conditional_update", "batch_get_100", "transaction_4"), "the floor is shown for get, put and query"
+    )
 
     def __init__(self, place: Place) -> None:
         self._connection = Connection(place.endpoint_url)
