@@ -21,10 +21,10 @@ from peer_benchmark.cpu import SAMPLE, measure_calls, measure_threads
 from peer_benchmark.environment import EngineMissing, checkout, connect, create_table, serve, set_variables
 from peer_benchmark.memory import measure_memory
 from peer_benchmark.peer import Peer
-from peer_benchmark.profiling import profile
+from peer_benchmark.profiling import measure_shares, profile
 from peer_benchmark.provision import start_again_with_peers, why_missing
 from peer_benchmark.results import Results, holds
-from peer_benchmark.works import BARE, BY_HAND, COLD, CPU_WORKS, MEMORY, ROWS, THREADS, WORKS, Row
+from peer_benchmark.works import BARE, BY_HAND, COLD, CPU_WORKS, MEMORY, OURS, ROWS, THREADS, WORKS, Row
 
 __all__ = ["main", "parser"]
 
@@ -46,15 +46,17 @@ class Effort:
     threads: int
     seconds: float
     memory: int
+    profile: float
+    """Seconds for each work."""
 
 
 def effort(arguments: argparse.Namespace) -> Effort:
     """Return the effort of a run: that of a look, or a whole one with as many rounds as asked for."""
     if arguments.quick:
-        return Effort(arguments.rounds or 2, 0.002, 1, 1, 0.1, 1)
+        return Effort(arguments.rounds or 2, 0.002, 1, 1, 0.1, 1, 0.1)
     rounds = arguments.rounds or 15
     few = max(3, rounds // 2)
-    return Effort(rounds, SAMPLE, few, few, 1.0, min(3, few))
+    return Effort(rounds, SAMPLE, few, few, 1.0, min(3, few), 3.0)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -135,6 +137,9 @@ def measure(arguments: argparse.Namespace, endpoint_url: str) -> Results:
         if THREADS.name in asked:
             driven = {row.name: peers[row.name] for row in everywhere}
             measure_threads(driven, results, rounds=how.threads, seconds=how.seconds, chance=chance, tell=tell)
+        if OURS in peers and not arguments.work:
+            tell("which module is at work")
+            measure_shares(peers[OURS], results, seconds=how.profile)
     if COLD.name in asked:
         measure_cold_starts(everywhere, endpoint_url, results, rounds=how.cold, chance=chance, tell=tell)
     if MEMORY.name in asked:

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from peer_benchmark.plot import draw
+from peer_benchmark.profiling import PROFILED
 from peer_benchmark.results import Results
 from peer_benchmark.table import figure_table, markdown, ratio_table, reasons, shown_rows, verdict_lines
+from peer_benchmark.works import BARE, COLD, WORKS
 
 __all__ = ["PLOT", "page", "write"]
 
@@ -43,6 +45,18 @@ Ratios differ between machines, the order hardly; `uv run bench` writes this pag
 """
 
 
+SHARES = """\
+## Where the time goes
+
+Of the processor time of the direct wire, by the module that was at work, looked at every millisecond.
+What a module calls in C is its own: system calls and httptools are those of `connection`, pydantic's validation that of `codec`.
+Modules with less than 5 % of every work are left out.
+"""
+PARTS = """\
+## What a cold start is made of
+
+Imports alone, in processes of their own: whoever gives back a validated model cannot begin faster than pydantic does.
+"""
 RATIOS = """\
 ## Ratios
 
@@ -76,7 +90,29 @@ def page(results: Results) -> str:
     parts += ["## Figures\n\nMedians.", markdown(figure_table(results)), "## Who", markdown(_who(results))]
     if told := reasons(results):
         parts.append("\n".join(f"- {line}" for line in told))
+    if "shares" in results.extra:
+        parts += [SHARES, markdown(_shares(results))]
+    if "cold_start_parts_ms" in results.extra:
+        parts += [PARTS, markdown(_parts(results))]
     return "\n\n".join(part.strip() for part in [*parts, METHOD]) + "\n"
+
+
+def _shares(results: Results) -> list[list[str]]:
+    """Return the modules that have 5 % of some work, the heaviest first."""
+    shares = results.extra["shares"]
+    modules = {name.partition(" ")[2] for name in shares}
+    rows = {module: [shares.get(f"{work} {module}", 0.0) for work in PROFILED] for module in modules}
+    heavy = sorted((row for row in rows.items() if max(row[1]) >= 0.05), key=lambda row: -sum(row[1]))
+    titles = [work.title for work in WORKS if work.name in PROFILED]
+    return [["", *titles], *([f"`{module}`", *(f"{share:.0%}" for share in row)] for module, row in heavy)]
+
+
+def _parts(results: Results) -> list[list[str]]:
+    base = results.middle(COLD.name, BARE)
+    lines = [["", COLD.unit, "of boto3's cold start"]]
+    for name, value in results.extra["cold_start_parts_ms"].items():
+        lines.append([name, f"{value:.0f}", f"{value / base:.2f}" if base else "–"])
+    return lines
 
 
 def _who(results: Results) -> list[list[str]]:
