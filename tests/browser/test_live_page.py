@@ -132,7 +132,7 @@ def open_an_order(browser: "Browser") -> str:
     script = """
     const traces = [...document.querySelectorAll(".trace")];
     const filled = traces.find(each => each.querySelector("summary").innerText.includes("POST /orders")
-        && each.textContent.includes("AssetDAO.price"));
+        && each.textContent.includes("AssetDAO.price") && each.textContent.includes("OrderDAO.buy"));
     return filled ? filled.id : "";
     """
     identity: str = browser.run(script)

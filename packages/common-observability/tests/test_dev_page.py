@@ -204,6 +204,20 @@ def test_a_trace_whose_root_is_elsewhere_is_shown_when_it_has_become_quiet() -> 
     assert 1 == len(view.shown().traces)
 
 
+def test_a_trace_of_several_processes_is_shown_when_no_more_of_it_comes() -> None:
+    """What one process has told of already waits for what another tells a moment later."""
+    clock = Clock()
+    view = LiveView(settle=1.5, clock=clock)
+    view.add_span(span(1, trace_id="t"))
+    clock.now += 1
+    view.add_span(span(2, trace_id="t", parent_id=f"{1:016x}"))
+    clock.now += 1
+    assert () == view.shown().traces
+    clock.now += 0.5
+
+    assert 2 == len(view.shown().traces[0].spans)
+
+
 def test_traces_and_events_come_the_newest_first() -> None:
     """Whatever order they were told in."""
     view = view_at(Clock())

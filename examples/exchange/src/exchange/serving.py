@@ -25,6 +25,8 @@ from exchange.traffic import Traffic
 
 FEED_PATH = "/dev/feed"
 LOOK_EVERY = 0.2
+SETTLE_SECONDS = 1.5
+"""Longer than the second between two questions for a feed."""
 STOP_PAGE_SECONDS = 5.0
 
 
@@ -88,7 +90,7 @@ def ending_in_order() -> Iterator[None]:
 @contextmanager
 def live_page(bound: socket.socket, urls: Mapping[str, str]) -> Iterator[None]:
     """Serve the page on *bound*: what each service tells of itself at its feed, shown together."""
-    view = LiveView()
+    view = LiveView(settle=SETTLE_SECONDS)
     page = DevApp(view, settings=Settings.from_environment(PAGE), path="/", title="exchange")
     config = uvicorn.Config(page, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)

@@ -57,7 +57,14 @@ class _Growing:
 class RecentTraces:
     """Gathers spans by trace. Not thread-safe: its owner holds a lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, settle: float = 0.0) -> None:
+        """Prepare.
+
+        Args:
+            settle: Seconds without a further span after which a trace whose root has ended is shown: the spans of other
+                processes may come later than the root.
+        """
+        self._settle = settle
         self._traces: OrderedDict[str, _Growing] = OrderedDict()
 
     def add(self, span: SpanRecord, now: float) -> None:
@@ -75,6 +82,6 @@ class RecentTraces:
         settled = [
             Trace(trace_id, tuple(trace.spans), trace.dropped)
             for trace_id, trace in self._traces.items()
-            if trace.has_root or now - trace.came_at > _QUIET
+            if now - trace.came_at >= (self._settle if trace.has_root else max(_QUIET, self._settle))
         ]
         return tuple(sorted(settled, key=lambda trace: trace.start_ns, reverse=True)[:most])

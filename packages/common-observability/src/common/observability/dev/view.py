@@ -107,17 +107,19 @@ class LiveView:
     ()
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, *, settle: float = 0.0, clock: Callable[[], float] = time.time) -> None:
         """Begin to look.
 
         Args:
+            settle: Seconds without a further span after which a trace is shown; more than a reader's pause between two
+                questions where several processes are shown together, so that no trace is shown in part.
             clock: Seconds since the epoch.
         """
         self._clock = clock
         self._lock = threading.Lock()
         self._log = _Log()
         self._operations = LiveOperations(int(clock()))
-        self._traces = RecentTraces()
+        self._traces = RecentTraces(settle)
         self._events: deque[ShownEvent] = deque(maxlen=MAX_EVENTS)
         self._health: dict[str, ShownHealth] = {}
         self._missed = 0
