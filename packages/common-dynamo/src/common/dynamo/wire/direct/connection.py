@@ -6,12 +6,13 @@ deadline, so that neither a silent server nor one that drips byte by byte outlas
 
 import select
 import socket
+import sys
 import time
 import zlib
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from common.dynamo.wire import AnswerLost, NotSent
 from common.dynamo.wire.direct.streams import open_stream
@@ -155,7 +156,7 @@ class Connection:
     # Receiving
 
     def _receive(self, deadline: float) -> RawAnswer:
-        stream, feed = self._stream, self._parser.feed_data
+        stream, feed, outer = self._stream, self._parser.feed_data, sys.exception()
         try:
             while not self._whole:
                 if not stream.holds_more():
@@ -168,7 +169,7 @@ class Connection:
                 feed(chunk)
                 self._count(len(chunk))
         except (HttpParserError, HttpParserUpgrade) as error:
-            _raise_foreign(error.__context__)
+            _raise_foreign(error, outer)
             if not self._whole:
                 raise AnswerLost("the answer is no HTTP, or larger than is taken") from error
             self._messages += 1  # something follows the answer that nobody has asked for
@@ -218,7 +219,11 @@ class Connection:
             self._whole, self._keeps_alive = True, self._parser.should_keep_alive()
 
 
-def _raise_foreign(error: BaseException | None) -> None:
-    """Raise what a signal handler raised while the parser called us, such as KeyboardInterrupt: httptools wraps it."""
-    if error is not None and not isinstance(error, _TooLarge):
-        raise error
+def _raise_foreign(error: Exception, outer: BaseException | None) -> None:
+    """Raise what a signal handler raised while the parser called us, such as KeyboardInterrupt: httptools wraps it.
+
+    Where the caller of the wire is handling an exception, *outer*, Python has put that one in its place.
+    """
+    foreign = error.__context__
+    if isinstance(error, HttpParserCallbackError) and foreign is not outer and not isinstance(foreign, _TooLarge):
+        raise foreign or error

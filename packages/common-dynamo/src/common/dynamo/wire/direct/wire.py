@@ -140,6 +140,8 @@ class DirectWire:
             try:
                 raw = connection.exchange(message, deadline)
             except Stale:
+                raw = None
+            if raw is None:
                 connection = self._pool.replace(connection, deadline)
                 raw = connection.exchange(message, deadline)
             return raw, _answer(raw)
