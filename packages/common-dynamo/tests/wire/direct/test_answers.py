@@ -267,6 +267,18 @@ def test_an_answer_that_is_none_is_lost(
     assert [1, 2] == [request.connection for request in server.requests]
 
 
+def test_a_caller_that_handles_an_exception_gets_another_one(server: ScriptedServer, wire: DirectWire) -> None:
+    """What is wrong with the answer is told, and not what the caller was busy with."""
+    server.then(LOST["no HTTP"], LOST["a negative length"], answer({}, length=10**15))
+
+    for _ in range(3):
+        try:
+            raise ZeroDivisionError
+        except ZeroDivisionError:
+            with pytest.raises(AnswerLost):
+                wire.send(GET, 5.0)
+
+
 def test_an_answer_may_be_cut_off_anywhere(server: ScriptedServer, wire: DirectWire) -> None:
     """After every byte of head and body but the last the answer is lost, and never an empty one."""
     for length in range(len(message(FOUND))):
