@@ -23,6 +23,9 @@ class _SigningKey(NamedTuple):
     day: str
     value: bytes
 
+    def __repr__(self) -> str:
+        return f"<signing key of {self.day}>"
+
 
 def amz_date(moment: float) -> str:
     """Return *moment*, in epoch seconds, as ``X-Amz-Date`` has it: ``20261124T154800Z``."""
