@@ -72,9 +72,15 @@ class Browser:
         return self._ask("POST", "/execute/sync", {"script": script, "args": list(arguments)})
 
     def click(self, selector: str) -> None:
-        """Click on the first element of *selector*, where it can be clicked."""
-        found = self._ask("POST", "/element", {"using": "css selector", "value": selector})
-        self._ask("POST", f"/element/{found[ELEMENT]}/click", {})
+        """Click on the first element of *selector*; once more where the page was renewed between looking and clicking."""
+        for attempt in range(5):
+            found = self._ask("POST", "/element", {"using": "css selector", "value": selector})
+            try:
+                self._ask("POST", f"/element/{found[ELEMENT]}/click", {})
+                return
+            except AssertionError as error:
+                if "stale element" not in str(error) or attempt == 4:
+                    raise
 
     def press(self, key: str) -> None:
         """Press a key, by its code point (WebDriver, section 17.4.2), wherever the focus is."""
