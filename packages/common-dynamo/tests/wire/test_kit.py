@@ -13,8 +13,17 @@ from moto import mock_aws
 
 from common.dynamo.database import Database
 from common.dynamo.execution import Pattern
-from common.dynamo.requests import GetItem, PutItem
-from common.dynamo.testing import Choice, Dynoxide, EngineFailed, FaultPlan, WrongCost, find_dynoxide, spend
+from common.dynamo.requests import GetItem, ListTables, PutItem
+from common.dynamo.testing import (
+    Choice,
+    Dynoxide,
+    EngineFailed,
+    FaultPlan,
+    WrongCost,
+    find_dynoxide,
+    network_wire,
+    spend,
+)
 from common.dynamo.testing.engines import start_engine
 from common.dynamo.testing.server import free_port
 from common.dynamo.testing.values import N, key
@@ -84,12 +93,22 @@ def test_one_line_gives_databases_and_faults(tmp_path: Path) -> None:
     assert "repeat with COMMON_TEST_SEED=4711" in output
 
 
-def test_the_same_tests_run_on_a_server(tmp_path: Path, dynoxide: Dynoxide) -> None:
-    """The environment chooses the engine; the tests do not change."""
-    output = run(tmp_path, COMMON_TEST_ENGINE=dynoxide.endpoint_url, COMMON_TEST_WIRE="boto")
+@pytest.mark.parametrize("wire", ["boto", "direct"])
+def test_the_same_tests_run_on_a_server(tmp_path: Path, dynoxide: Dynoxide, wire: str) -> None:
+    """The environment chooses the engine and the wire to it; the tests do not change."""
+    output = run(tmp_path, COMMON_TEST_ENGINE=dynoxide.endpoint_url, COMMON_TEST_WIRE=wire)
 
     assert {"passed": 3, "failed": 1} == counts(output)
-    assert f"common engine: {dynoxide.endpoint_url}, wire: boto" in output
+    assert f"common engine: {dynoxide.endpoint_url}, wire: {wire}" in output
+
+
+def test_a_wire_that_is_not_named_follows_the_environment(monkeypatch: pytest.MonkeyPatch, dynoxide: Dynoxide) -> None:
+    """Tests that open wires by themselves go with the run, whatever its engine is."""
+    for kind in ("boto", "direct"):
+        monkeypatch.setenv("COMMON_TEST_WIRE", kind)
+        wire = network_wire(dynoxide.endpoint_url)
+        assert (kind, 200) == (wire.name, wire.send(ListTables(), 5.0).status)
+        wire.close()
 
 
 @pytest.mark.parametrize(
@@ -127,6 +146,7 @@ def test_on_aws_what_was_made_is_deleted(monkeypatch: pytest.MonkeyPatch, table_
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("COMMON_TEST_ENGINE", "aws")
+    monkeypatch.setenv("COMMON_TEST_WIRE", "boto")  # what stands for AWS here is within botocore
     with mock_aws():
         client = boto3.client("dynamodb")
         engine = start_engine(Choice.from_environment(), None, Path())
@@ -191,8 +211,7 @@ def test_a_fault_costs_a_trip(faulty_database: Database, faults: FaultPlan, tabl
 
 def test_a_server_keeps_its_file_over_a_kill(dynoxide: Dynoxide, tmp_path: Path, table_name: str) -> None:
     """It is killed by its own process id, and starts again on the same tables."""
-    from common.dynamo.requests import CreateTable, ListTables
-    from common.dynamo.testing import network_wire
+    from common.dynamo.requests import CreateTable
     from common.dynamo.testing.values import definition
 
     server = Dynoxide(dynoxide.binary, file=tmp_path / "tables.db").start()

@@ -20,6 +20,7 @@ from common.dynamo.requests import (
     UpdateItem,
 )
 from common.dynamo.testing import Dynoxide, Fault, FaultProxy, FaultRates, network_wire
+from common.dynamo.testing.engines import WireKind
 from common.dynamo.testing.values import N, const, definition, key, path
 from common.dynamo.wire import AnswerLost, Wire, WireFailure
 from common.dynamo.wire.retry import Pace, Verdict, classify
@@ -27,11 +28,11 @@ from common.dynamo.wire.retry import Pace, Verdict, classify
 pytestmark = pytest.mark.thorough
 
 
-@pytest.fixture(scope="module")
-def pair(dynoxide: Dynoxide) -> Iterator[tuple[FaultProxy, Wire]]:
-    """A proxy and a wire through it, for all tests of this file."""
+@pytest.fixture(scope="module", params=["boto", "direct"])
+def pair(dynoxide: Dynoxide, request: pytest.FixtureRequest) -> Iterator[tuple[FaultProxy, Wire]]:
+    """A proxy and a wire of either kind through it, for all tests of this file."""
     with FaultProxy(dynoxide.endpoint_url) as proxy:
-        wire = network_wire(proxy.endpoint_url)
+        wire = network_wire(proxy.endpoint_url, request.param)
         yield proxy, wire
         wire.close()
 
@@ -99,7 +100,7 @@ def test_a_fault_on_the_wire_is_what_it_says(
         found = classify(failure)
     proxy.settle()
 
-    if (kind, fault) == ("transaction", Fault.DUPLICATE):
+    if (kind, fault, wire.name) == ("transaction", Fault.DUPLICATE, "boto"):
         applied = 1  # botocore has given the request a token
     assert (verdict, pace) == (found.verdict, found.pace)
     assert applied == stored(wire, table_name)
@@ -193,11 +194,12 @@ def test_a_wrong_command_changes_nothing(
     assert FaultRates() == proxy.plan.rates
 
 
-def test_a_dead_engine_is_a_lost_answer(dynoxide: Dynoxide, table_name: str) -> None:
+@pytest.mark.parametrize("kind", ["boto", "direct"])
+def test_a_dead_engine_is_a_lost_answer(dynoxide: Dynoxide, table_name: str, kind: WireKind) -> None:
     """The proxy hides nothing: where nobody answers, nobody answers."""
     server = Dynoxide(dynoxide.binary).start()
     with FaultProxy(server.endpoint_url) as proxy:
-        wire = network_wire(proxy.endpoint_url)
+        wire = network_wire(proxy.endpoint_url, kind)
         server.kill()
 
         with pytest.raises(AnswerLost):

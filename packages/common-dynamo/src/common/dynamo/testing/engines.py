@@ -5,13 +5,15 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
 from uuid import uuid4
 
 from common.dynamo.requests import CreateTable, DeleteTable, Request
 from common.dynamo.testing.server import Dynoxide
 from common.dynamo.testing.streams import Record, feed_records, stream_records
 from common.dynamo.wire import Answer, Wire
+from common.dynamo.wire.choice import open_network_wire
+from common.dynamo.wire.direct import DirectWire
 from common.dynamo.wire.embedded import EmbeddedWire
 from common.dynamo.wire.faults import FaultPlan
 from common.dynamo.wire.faulty import FaultyWire
@@ -26,6 +28,7 @@ __all__ = [
     "Engine",
     "NetworkEngine",
     "TableRecorder",
+    "WireKind",
     "fresh_table_name",
     "network_wire",
     "streams_client",
@@ -34,7 +37,12 @@ __all__ = [
 ENGINE_VARIABLE: Final = "COMMON_TEST_ENGINE"
 WIRE_VARIABLE: Final = "COMMON_TEST_WIRE"
 _ENGINES: Final = ("embedded", "dynoxide", "dynoxide-disk", "aws")
-_WIRES: Final = ("auto", "boto", "direct")
+WireKind: TypeAlias = Literal["auto", "boto", "direct"]
+"""How an engine over a network is reached; ``auto`` is what a database would choose."""
+_WIRES: Final = get_args(WireKind)
+_KEY: Final = "test"
+"""Access key and secret key; a local engine wants some signature, any will do."""
+_REGION: Final = "eu-central-1"
 _SECONDS: Final = 10.0
 
 
@@ -45,7 +53,7 @@ class Choice:
     engine: str
     """``embedded``, ``dynoxide``, ``dynoxide-disk``, ``aws``, or the URL of a running server."""
     wire: str
-    """``embedded`` in process, else ``auto``, ``boto`` or ``direct``."""
+    """``embedded`` in process, else a :data:`WireKind`."""
 
     @classmethod
     def from_environment(cls) -> "Choice":
@@ -55,17 +63,27 @@ class Choice:
             ValueError: One of them has no known value.
         """
         engine = os.environ.get(ENGINE_VARIABLE) or "embedded"
-        wire = os.environ.get(WIRE_VARIABLE) or "auto"
         if engine not in _ENGINES and not engine.startswith("http://"):
             raise ValueError(f"{ENGINE_VARIABLE} is one of {', '.join(_ENGINES)}, or http://127.0.0.1:PORT")
-        if wire not in _WIRES:
-            raise ValueError(f"{WIRE_VARIABLE} is one of {', '.join(_WIRES)}")
+        wire = _chosen_wire()
         return cls(engine, "embedded" if engine == "embedded" else wire)
+
+    @property
+    def network_wire(self) -> "WireKind":
+        """The kind of wire to an engine that is not in this process."""
+        return cast("WireKind", self.wire)
 
     @property
     def needs_binary(self) -> bool:
         """Whether a server has to be started."""
         return self.engine.startswith("dynoxide")
+
+
+def _chosen_wire() -> "WireKind":
+    wire = os.environ.get(WIRE_VARIABLE) or "auto"
+    if wire not in _WIRES:
+        raise ValueError(f"{WIRE_VARIABLE} is one of {', '.join(_WIRES)}")
+    return cast("WireKind", wire)
 
 
 def fresh_table_name() -> str:
@@ -151,7 +169,7 @@ class NetworkEngine(Engine):
 
     def wire(self, *, faults: FaultPlan | None = None) -> Wire:
         """Return a new wire of the chosen kind."""
-        plain = network_wire(self.endpoint_url, self.choice.wire)
+        plain = network_wire(self.endpoint_url, self.choice.network_wire)
         return plain if faults is None else FaultyWire(plain, faults)
 
     def open(self, *, table: str, faults: FaultPlan | None = None, stream: bool = False, **options: Any) -> "Database":
@@ -189,10 +207,7 @@ class AwsEngine(NetworkEngine):
 
     def wire(self, *, faults: FaultPlan | None = None) -> Wire:
         """Return a new wire of the chosen kind, which remembers the tables that are made through it."""
-        _refuse_direct(self.choice.wire)
-        from common.dynamo.wire.boto import BotoWire
-
-        plain = TableRecorder(BotoWire.build(timeout=_SECONDS), self._made)
+        plain = TableRecorder(open_network_wire(self.choice.network_wire, timeout=_SECONDS), self._made)
         return plain if faults is None else FaultyWire(plain, faults)
 
     def open(self, *, table: str, faults: FaultPlan | None = None, stream: bool = False, **options: Any) -> "Database":
@@ -236,25 +251,23 @@ class TableRecorder:
         self._wire.close()
 
 
-def _refuse_direct(kind: str) -> None:
-    if kind == "direct":
-        raise NotImplementedError("This version has no direct wire; choose COMMON_TEST_WIRE=boto or auto.")
-
-
-def network_wire(endpoint_url: str, kind: str = "auto") -> Wire:
+def network_wire(endpoint_url: str, kind: WireKind | None = None) -> Wire:
     """Return a wire to a compatible server, with credentials that mean nothing.
 
     Args:
         endpoint_url: Where it listens.
-        kind: ``auto``, ``boto`` or ``direct``.
+        kind: ``auto``, ``boto`` or ``direct``; ``None`` for what ``COMMON_TEST_WIRE`` says, whatever the engine is.
 
     Raises:
-        NotImplementedError: There is no such wire in this version.
+        ValueError: The variable has no known value.
     """
-    _refuse_direct(kind)
-    from common.dynamo.wire.boto import BotoWire
+    kind = kind or _chosen_wire()
+    if kind == "direct":
+        from common.dynamo.wire.direct.credentials import StaticCredentials
+        from common.dynamo.wire.direct.endpoint import Endpoint
 
-    return BotoWire.build(session=_session(), endpoint_url=endpoint_url, timeout=5.0)
+        return DirectWire(Endpoint.parse(endpoint_url), _REGION, StaticCredentials(_KEY, _KEY))
+    return open_network_wire(kind, session=_session(), endpoint_url=endpoint_url, timeout=5.0)
 
 
 def streams_client(endpoint_url: str) -> Any:
@@ -267,11 +280,7 @@ def _session() -> Any:
     """One session per process: loading its service models takes longer than a test, making a client of it does not."""
     import boto3
 
-    return boto3.Session(
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 - a local engine wants some signature, any will do
-        region_name="eu-central-1",
-    )
+    return boto3.Session(aws_access_key_id=_KEY, aws_secret_access_key=_KEY, region_name=_REGION)
 
 
 def start_engine(choice: Choice, binary: Path | None, folder: Path) -> Engine:

@@ -46,8 +46,6 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     binary = _find(request.config)
     if choice.needs_binary and binary is None:
         _missing(_MISSING)
-    if choice.wire == "direct":
-        _missing("this version has no direct wire")
     engine = start_engine(choice, binary, tmp_path_factory.mktemp("engine"))
     yield engine
     engine.stop()
