@@ -169,8 +169,8 @@ def test_any_client_object_will_do(engine: Engine, table_name: str) -> None:
         assert ("boto", ("127.0.0.1", 9), "eu-central-1") == (db.wire.name, db.wire.endpoint, db.wire.region)
     with pytest.raises(ConfigurationError, match="give it alone"):
         Database.connect(client=client, region="eu-west-1")
-    with pytest.raises(ConfigurationError, match="There is no such wire: give 'auto', 'boto'"):
-        Database.connect(session=session, wire="direct")
+    with pytest.raises(ConfigurationError, match="There is no such wire: give 'auto', 'boto', 'direct'"):
+        Database.connect(session=session, wire="pigeon")
 
 
 def test_a_closed_block_is_closed(engine: Engine, table_name: str) -> None:

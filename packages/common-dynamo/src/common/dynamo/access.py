@@ -19,7 +19,6 @@ Budget(rcu=0.0, wcu=4, indexes=0.0, trips=1)
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from itertools import groupby
@@ -30,6 +29,7 @@ from common.dynamo.entity_type import EntityType, Index, Unique
 from common.dynamo.execution import Pattern
 from common.dynamo.keys import Template
 from common.dynamo.locks import LOCK_KEY
+from common.dynamo.value_classes import dataclass
 
 __all__ = [
     "TABLE_PATTERNS",

@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -12,6 +12,7 @@ from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from common.dynamo.requests import AttributeValue
+from common.dynamo.value_classes import dataclass
 from common.dynamo.value_codec import (
     ANY,
     ANY_SCALE,

@@ -22,7 +22,7 @@ what a function says. Each rewrite holds only while the item is what was read, s
 (<BackfillState.FINISHED: 'finished'>, 1, 1)
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -44,6 +44,7 @@ from common.dynamo.exceptions import InvalidItem
 from common.dynamo.requests import GetItem, Item
 from common.dynamo.rewriter import PATIENCE, ChangeOfModel, Rewriter
 from common.dynamo.scans import check_name
+from common.dynamo.value_classes import dataclass
 from common.exceptions import ConfigurationError
 
 if TYPE_CHECKING:

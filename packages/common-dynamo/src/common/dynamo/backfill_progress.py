@@ -6,7 +6,7 @@ backfill never work against each other: the one that lost the item stops at its 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final
@@ -21,6 +21,7 @@ from common.dynamo.keys import Key
 from common.dynamo.layout import PARTITION, PARTITION_PATH, SORT, TYPE, WRITE_ID
 from common.dynamo.requests import AttributeValue, Item, ItemKey
 from common.dynamo.segments import START, SegmentPosition
+from common.dynamo.value_classes import dataclass
 
 __all__ = [
     "BACKFILL_KEY",

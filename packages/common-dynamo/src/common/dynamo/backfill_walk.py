@@ -1,7 +1,7 @@
 """One run of a backfill through its table: threads, one per segment, and the progress that they share and save."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
@@ -18,6 +18,7 @@ from common.dynamo.requests import Item, ItemKey, PutItem
 from common.dynamo.rewriter import PATIENCE, Outcome, Refusal, Rewriter
 from common.dynamo.scans import EntityScan, Stretch
 from common.dynamo.segments import SegmentPosition, run_together
+from common.dynamo.value_classes import dataclass
 
 if TYPE_CHECKING:
     from common.dynamo.database import Database

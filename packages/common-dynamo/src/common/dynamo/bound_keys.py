@@ -1,13 +1,13 @@
 """Keys of an entity type, bound to the types of its fields: what writes store, and the conditions that queries ask."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from common.dynamo.key_order import from_to
 from common.dynamo.keys import BoundTemplate
 from common.dynamo.requests import AttributeValue, KeyCondition, ScalarType, SortCondition
 from common.dynamo.shards import Sharding, shard_of, shard_partition
+from common.dynamo.value_classes import dataclass
 from common.exceptions import InvalidInput
 
 __all__ = ["BoundKey", "QueryableKey"]

@@ -12,7 +12,7 @@ Budget(rcu=50, pages=2)
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from operator import add, sub
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
@@ -27,6 +27,7 @@ from common.dynamo.requests import (
     TransactGetItems,
     TransactWriteItems,
 )
+from common.dynamo.value_classes import dataclass
 from common.exceptions import ConfigurationError
 
 __all__ = ["Budget", "BudgetMode", "Overrun", "Spending", "check_mode", "is_write"]

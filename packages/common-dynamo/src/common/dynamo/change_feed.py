@@ -6,10 +6,11 @@ itself, and its consumers are AWS Lambda or boto3's ``dynamodbstreams`` client; 
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Protocol
 
 from common.dynamo.exceptions import InvalidCursor, Unavailable
+from common.dynamo.value_classes import dataclass
 from common.dynamo.wire import NotSent, Wire
 from common.exceptions import ConfigurationError
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Any, Final, Generic, TypeVar
 
@@ -15,6 +14,7 @@ from common.dynamo.exceptions import InvalidExpression, UnknownField
 from common.dynamo.expressions import RecordedValue, codec_of, encoded, exact, name_of, path_of, set_value_for
 from common.dynamo.layout import is_reserved
 from common.dynamo.mapping import Mapped
+from common.dynamo.value_classes import dataclass
 from common.dynamo.value_codec import NULL, ValueCodec
 from common.exceptions import ConfigurationError, FieldError, InvalidInput
 

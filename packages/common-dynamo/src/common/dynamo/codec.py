@@ -4,7 +4,7 @@ Encoding refuses what a reader would refuse later; decoding is strict and never 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
@@ -13,6 +13,7 @@ from common.dynamo.annotations import MISSING, AnnotationReader, FieldPlan, expi
 from common.dynamo.decimals import at_scale
 from common.dynamo.layout import EXPIRY
 from common.dynamo.requests import AttributeValue, Item
+from common.dynamo.value_classes import dataclass
 from common.dynamo.value_codec import NULL, Decode, Encode, Scale, ValueCodec, utf8_text
 from common.exceptions import FieldError, InvalidInput
 

@@ -9,7 +9,6 @@ or on the sweep of expired items: an expired record is overwritten by condition,
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -22,6 +21,7 @@ from common.dynamo.layout import EXPIRY, EXPIRY_PATH, PARTITION, PARTITION_PATH,
 from common.dynamo.request_input import input_hash
 from common.dynamo.requests import AttributeValue, Compare, Constant, Item, ItemKey, NotExists, Or, PutItem
 from common.dynamo.sizes import ITEM_LIMIT, item_size
+from common.dynamo.value_classes import dataclass
 from common.exceptions import ConfigurationError, InvalidInput
 
 __all__ = [

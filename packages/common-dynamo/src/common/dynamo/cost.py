@@ -8,12 +8,13 @@ Cost(read 0, write 0, 0 trips)
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, Final
 
 from common.dynamo.locking import ForkSafeLock
 from common.dynamo.requests import Request
+from common.dynamo.value_classes import dataclass
 
 __all__ = ["NOTHING", "Cost", "Meter", "cost_of", "metered"]
 

@@ -43,11 +43,12 @@ too: ``except AlreadyExists`` catches it as it catches the single call's error.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from common.dynamo.requests import Item, ItemKey
+from common.dynamo.value_classes import dataclass
 from common.exceptions import CommonError, ConfigurationError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ Retries live here and nowhere else. Every attempt of a call sends the same reque
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -25,6 +25,7 @@ from common.dynamo.exceptions import (
 from common.dynamo.interceptors import Call, InterceptorChain
 from common.dynamo.requests import Request
 from common.dynamo.telemetry import Recording, Telemetry
+from common.dynamo.value_classes import dataclass
 from common.dynamo.wire import Answer, Wire, WireFailure
 from common.dynamo.wire.retry import Backoff, Classification, Pace, RetryQuota, Verdict, classify
 

@@ -21,12 +21,12 @@ literally, so a service cannot touch the items of another one in the same table.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from common.dynamo.access import AccessPattern, Touch, Trip, Verb
 from common.dynamo.entity_type import EntityType
 from common.dynamo.keys import Template
+from common.dynamo.value_classes import dataclass
 from common.exceptions import ConfigurationError
 
 __all__ = ["Arns", "iam_policy"]

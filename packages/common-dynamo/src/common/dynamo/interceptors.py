@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from common.dynamo.requests import Request
+from common.dynamo.value_classes import dataclass
 
 if TYPE_CHECKING:
     from common.dynamo.execution import Result

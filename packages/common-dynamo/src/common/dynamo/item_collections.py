@@ -18,7 +18,7 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, TypeAlias, TypeVar
 
 from pydantic import BaseModel
@@ -34,6 +34,7 @@ from common.dynamo.paging import Page
 from common.dynamo.queries import EntityQuery
 from common.dynamo.range_reader import RangeReader
 from common.dynamo.requests import Item
+from common.dynamo.value_classes import dataclass
 from common.exceptions import ConfigurationError
 
 __all__ = ["Collection", "CollectionQuery", "build_collection"]

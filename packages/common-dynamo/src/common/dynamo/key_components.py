@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -10,6 +9,7 @@ from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from common.dynamo.decimals import at_scale
+from common.dynamo.value_classes import dataclass
 
 __all__ = ["Component", "ComponentEncoder", "component_encoder", "datetime_text", "escape", "is_spec"]
 

@@ -1,13 +1,13 @@
 """Ranges of keys: what is read, in which order, and how much of it at a time."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final
 
 from common.dynamo.execution import Operation
 from common.dynamo.paging import Position
 from common.dynamo.requests import AttributeValue, Condition, Item, ItemKey, KeyCondition, Query, ScalarType
+from common.dynamo.value_classes import dataclass
 
 __all__ = ["Found", "KeyRange", "collect", "examine"]
 

@@ -21,11 +21,12 @@ component                     written as
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from string import Formatter
 from typing import Any, Final
 
 from common.dynamo.key_components import Component, ComponentEncoder, component_encoder, is_spec
+from common.dynamo.value_classes import dataclass
 from common.exceptions import ConfigurationError, FieldError, InvalidInput
 
 __all__ = ["BoundTemplate", "Key", "Template", "templates_overlap"]

@@ -1,7 +1,7 @@
 """The compiled form of an entity type: model <-> item, keys included."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -15,6 +15,7 @@ from common.dynamo.multi_attribute_keys import BoundMultiKey, MultiKey, bind_mul
 from common.dynamo.requests import AttributeValue, Item, ItemKey, Path
 from common.dynamo.schema_versions import SchemaVersions
 from common.dynamo.shards import Sharding, shard_partition
+from common.dynamo.value_classes import dataclass
 from common.dynamo.value_codec import ValueCodec
 from common.exceptions import ConfigurationError, FieldError, InvalidInput
 

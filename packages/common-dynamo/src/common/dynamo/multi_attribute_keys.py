@@ -9,7 +9,6 @@ whatever changes. Numbers sort by value without a width. An item without one of 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -21,6 +20,7 @@ from common.dynamo.codec import refusal
 from common.dynamo.key_components import Component
 from common.dynamo.keys import PARTITION_LIMIT, SORT_LIMIT, Template
 from common.dynamo.requests import AttributeValue, KeyAttribute, KeyCondition, KeySchema, ScalarType, SortCondition
+from common.dynamo.value_classes import dataclass
 from common.dynamo.value_codec import ValueCodec
 from common.exceptions import ConfigurationError, FieldError, InvalidInput
 

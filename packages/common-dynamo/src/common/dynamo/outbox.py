@@ -11,7 +11,7 @@ aggregate at :data:`BACKLOG_LIMIT`, before DynamoDB's limit for an item would.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, Generic, TypeVar
@@ -47,6 +47,7 @@ from common.dynamo.requests import (
     UpdateItem,
 )
 from common.dynamo.sizes import value_size
+from common.dynamo.value_classes import dataclass
 from common.exceptions import ConfigurationError, InvalidInput
 
 __all__ = [

@@ -11,11 +11,12 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 
 from common.dynamo.cost import NOTHING, Cost
 from common.dynamo.exceptions import InvalidCursor
+from common.dynamo.value_classes import dataclass
 from common.exceptions import ConfigurationError
 
 __all__ = ["BEGINNING", "Cursors", "Page", "Position"]

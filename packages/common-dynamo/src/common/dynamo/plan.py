@@ -7,7 +7,6 @@ Every operation of a DAO is such a value first, so that a test compares requests
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel
@@ -38,6 +37,7 @@ from common.dynamo.requests import AttributeValue, Item
 from common.dynamo.rewrites import build_rewrite
 from common.dynamo.sizes import ITEM_LIMIT, item_size
 from common.dynamo.stored_conditions import are_unchanged, has_version, is_absent, is_alive, own_form, version_path
+from common.dynamo.value_classes import dataclass
 from common.dynamo.whole_items import whole_item_update
 from common.dynamo.writes import Write
 from common.exceptions import ConfigurationError, InvalidInput

@@ -1,7 +1,7 @@
 """Queries of one entity type: a value that can be narrowed, compared, and read page by page."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -20,6 +20,7 @@ from common.dynamo.paging import Cursors, Page
 from common.dynamo.plan import Plan, Where
 from common.dynamo.range_reader import RangeReader
 from common.dynamo.requests import Item, ItemKey, ScalarType
+from common.dynamo.value_classes import dataclass
 from common.exceptions import ConfigurationError, InvalidInput
 
 __all__ = ["EntityQuery", "build_query"]

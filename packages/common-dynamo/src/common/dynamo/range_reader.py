@@ -6,7 +6,6 @@ What the items are is the caller's: :mod:`common.dynamo.queries` reads one entit
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from common.dynamo.arguments import require_text, require_whole_number
@@ -15,6 +14,7 @@ from common.dynamo.key_ranges import Found, KeyRange, collect
 from common.dynamo.merged_queries import collect_merged, walk_merged
 from common.dynamo.paging import BEGINNING, Cursors, Page, Position
 from common.dynamo.requests import Item, ItemKey
+from common.dynamo.value_classes import dataclass
 
 __all__ = ["RangeReader"]
 

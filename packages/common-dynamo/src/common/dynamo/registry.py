@@ -1,12 +1,12 @@
 """The entity types of one database: checked against each other, every fault told at once and by name."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from common.dynamo.entity_type import EntityType
 from common.dynamo.index_slots import slot_clashes
 from common.dynamo.keys import templates_overlap
+from common.dynamo.value_classes import dataclass
 from common.exceptions import ConfigurationError, PluginFailure, PluginLoadError
 
 __all__ = ["Registered", "check_entity_types"]

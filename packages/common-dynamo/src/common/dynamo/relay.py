@@ -20,7 +20,6 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from common.dynamo.arguments import require_callback, require_seconds, require_whole_number
@@ -56,6 +55,7 @@ from common.dynamo.requests import (
     UpdateItem,
 )
 from common.dynamo.telemetry import continued
+from common.dynamo.value_classes import dataclass
 from common.dynamo.wire.retry import Backoff, Pace
 from common.exceptions import ConfigurationError, InvalidInput
 

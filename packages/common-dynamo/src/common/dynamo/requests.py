@@ -9,8 +9,10 @@ binary as ``bytes``. An item is a mapping from attribute name to attribute value
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar, Literal, TypeAlias
+
+from common.dynamo.value_classes import dataclass
 
 AttributeValue: TypeAlias = Mapping[str, Any]
 """One of ``{"S": str}``, ``{"N": str}``, ``{"B": bytes}``, ``{"BOOL": bool}``, ``{"NULL": True}``,

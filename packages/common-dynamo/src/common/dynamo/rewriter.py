@@ -1,7 +1,6 @@
 """Bringing one item up to date, whatever other writers do meanwhile."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel
@@ -21,6 +20,7 @@ from common.dynamo.pacing import UnitPace
 from common.dynamo.plan import Plan
 from common.dynamo.requests import GetItem, Item
 from common.dynamo.settlement import send_write
+from common.dynamo.value_classes import dataclass
 from common.dynamo.writes import Write, has_expired
 from common.exceptions import ConfigurationError, InvalidInput
 

@@ -18,7 +18,7 @@ and the name is in its spans, metrics and budgets.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from math import ceil
 from threading import Event
@@ -39,6 +39,7 @@ from common.dynamo.paging import Cursors, Page, Position
 from common.dynamo.plan import Plan, Where
 from common.dynamo.requests import Item
 from common.dynamo.segments import START, SegmentPosition, check_segments, run_together, shares
+from common.dynamo.value_classes import dataclass
 from common.exceptions import ConfigurationError
 
 __all__ = ["EntityScan", "Stretch", "build_scan", "check_name"]

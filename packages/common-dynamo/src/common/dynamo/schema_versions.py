@@ -16,12 +16,13 @@ through the upcast steps in between, one after the other; the stored item change
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, TypeAlias
 
 from common.dynamo.exceptions import InvalidItem
 from common.dynamo.layout import PARTITION, SCHEMA, SORT, TYPE, WRITE_ID
 from common.dynamo.requests import AttributeValue, Item, ItemKey
+from common.dynamo.value_classes import dataclass
 
 __all__ = ["SchemaVersions", "Upcast"]
 

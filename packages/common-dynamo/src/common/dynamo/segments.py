@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextvars import copy_context
-from dataclasses import dataclass
 from threading import Event
 from typing import Final, TypeVar
 
 from common.dynamo.layout import PARTITION, SORT
 from common.dynamo.requests import ItemKey
+from common.dynamo.value_classes import dataclass
 from common.exceptions import ConfigurationError
 
 __all__ = ["SEGMENTS_LIMIT", "START", "SegmentPosition", "check_segments", "run_together", "shares"]

@@ -9,7 +9,6 @@ rewritten in the new form, and the write is sent again, all within the operation
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel
@@ -32,6 +31,7 @@ from common.dynamo.execution import Operation
 from common.dynamo.outbox import Emission
 from common.dynamo.requests import Item, TransactPart, TransactWriteItems
 from common.dynamo.rewrites import build_rewrite, rewrite_id
+from common.dynamo.value_classes import dataclass
 from common.dynamo.writes import Write
 
 __all__ = ["RawWrite", "TransactionWrite", "send_transaction", "send_write"]

@@ -18,11 +18,11 @@ version of Python and every other language.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from common.dynamo.keys import BoundTemplate
+from common.dynamo.value_classes import dataclass
 
 __all__ = ["Sharding", "shard_of", "shard_partition"]
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from common.dynamo.requests import (
@@ -15,6 +14,7 @@ from common.dynamo.requests import (
     TransactPart,
     TransactWriteItems,
 )
+from common.dynamo.value_classes import dataclass
 
 __all__ = ["CanceledItem", "HasParts", "canceled_items", "merge_capacity", "request_attributes", "written_capacity"]
 

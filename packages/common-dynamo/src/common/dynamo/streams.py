@@ -24,7 +24,7 @@ import re
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
 
@@ -34,6 +34,7 @@ from common.dynamo.arguments import require_callback
 from common.dynamo.entity_type import EntityType
 from common.dynamo.layout import TYPE
 from common.dynamo.requests import AttributeValue, Item, ItemKey
+from common.dynamo.value_classes import dataclass
 from common.exceptions import ConfigurationError, InvalidInput
 
 __all__ = ["StreamBatch", "StreamChange", "StreamFailure", "StreamSkip", "decode_record", "handle_records"]

@@ -1,11 +1,11 @@
 """How tables differ from their definitions. Pure: it compares what the engine says and never changes anything."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from common.dynamo.requests import IndexDefinition, KeySchema, TableDefinition
+from common.dynamo.value_classes import dataclass
 
 __all__ = ["Drift", "DriftKind", "drifts_of"]
 

@@ -9,7 +9,6 @@ Without an SDK every instrument is a no-op. Tracer and instruments may be obtain
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from inspect import signature
@@ -33,6 +32,7 @@ from common.dynamo.span_attributes import (
     written_capacity,
 )
 from common.dynamo.traffic import TrafficWindow
+from common.dynamo.value_classes import dataclass
 from common.dynamo.wire import Answer, Wire, WireFailure
 
 if TYPE_CHECKING:

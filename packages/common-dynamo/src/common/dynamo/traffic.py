@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from common.dynamo.locking import ForkSafeLock
+from common.dynamo.value_classes import dataclass
 
 __all__ = ["Traffic", "TrafficWindow"]
 

@@ -20,7 +20,7 @@ other types that pydantic writes as one JSON string    S
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -30,6 +30,7 @@ from uuid import UUID
 from common.dynamo.decimals import at_scale, digits, integer_digits
 from common.dynamo.key_components import datetime_text
 from common.dynamo.requests import AttributeValue
+from common.dynamo.value_classes import dataclass
 
 __all__ = ["ANY_SCALE", "AnyScale", "Scale", "ValueCodec"]
 

@@ -5,7 +5,7 @@ rule and write id. It also knows what a refusal of it means, so that a failed co
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
@@ -35,6 +35,7 @@ from common.dynamo.requests import (
     UpdateItem,
     WriteRequest,
 )
+from common.dynamo.value_classes import dataclass
 from common.exceptions import ConfigurationError
 
 __all__ = ["LockWrite", "Verb", "Write", "has_expired"]

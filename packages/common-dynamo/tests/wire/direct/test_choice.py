@@ -257,7 +257,7 @@ def test_what_does_not_concern_dynamodb_changes_nothing(change: Callable[[Any], 
     assert "direct" == opened(session=given)[0]
 
 
-class OwnSession(boto3.Session):
+class OwnSession(boto3.Session):  # type: ignore[misc]  # boto3 publishes no types
     """A session that makes its clients in its own way."""
 
     def client(self, *arguments: Any, **options: Any) -> Any:
@@ -265,7 +265,7 @@ class OwnSession(boto3.Session):
         return super().client(*arguments, **options)
 
 
-class OwnCore(CoreSession):
+class OwnCore(CoreSession):  # type: ignore[misc]  # nor does botocore
     """A session of botocore that does."""
 
     def create_client(self, *arguments: Any, **options: Any) -> Any:

@@ -5,6 +5,7 @@ import ssl
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,8 +23,8 @@ def no_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def trusted(context: ssl.SSLContext) -> list[str]:
     """Return the common names of the authorities that *context* trusts."""
-    pairs = [dict(pair[0] for pair in found["subject"]) for found in context.get_ca_certs()]  # type: ignore[arg-type,union-attr]
-    return sorted(str(subject.get("commonName")) for subject in pairs)
+    subjects: list[Any] = [found["subject"] for found in context.get_ca_certs()]
+    return sorted(dict(pair[0] for pair in subject).get("commonName", "") for subject in subjects)
 
 
 def bundle(folder: Path, name: str) -> str:

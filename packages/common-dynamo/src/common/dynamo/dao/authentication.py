@@ -1,8 +1,7 @@
 """The answer of a sign-in."""
 
-from dataclasses import dataclass
-
 from common.dynamo.dao.records import Profile
+from common.dynamo.value_classes import dataclass
 
 __all__ = ["Authentication"]
 

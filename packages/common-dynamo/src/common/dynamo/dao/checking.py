@@ -1,7 +1,6 @@
 """The ledger's check: does an account say what its journal and its orders say? For tests, operators and restores."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +9,7 @@ from common.dynamo.dao.ledger import require_database
 from common.dynamo.dao.ledger_types import ACCOUNT, ENTRY, ORDER
 from common.dynamo.dao.records import Account, JournalEntry, StoredOrder
 from common.dynamo.exceptions import AccountNotFound, Unavailable
+from common.dynamo.value_classes import dataclass
 from common.entities import OrderSide, OrderStatus, TransactionType
 from common.entities.order_states import HOLDING
 

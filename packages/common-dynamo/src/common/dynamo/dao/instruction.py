@@ -1,10 +1,10 @@
 """A caller's request as the ledger keeps it: who, under which id, asking for what."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from common.core.validation import normalise_user_name, request_id_is_fresh, require_request_id, sortable_request_id
 from common.dynamo.dao.input_hash import HashedValue, input_hash
+from common.dynamo.value_classes import dataclass
 from common.exceptions import FieldError, InvalidInput
 
 __all__ = ["Instruction", "stale_request_id"]

@@ -6,7 +6,7 @@ transaction as the status. A step that was taken is found again by its request i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Final
 
@@ -46,6 +46,7 @@ from common.dynamo.requests import (
     UpdateItem,
     WriteRequest,
 )
+from common.dynamo.value_classes import dataclass
 from common.entities import Order, OrderSide, OrderStatus, OrderStep, QuoteAsset
 from common.entities.order_states import can_reach
 from common.exceptions import FieldError, InvalidInput

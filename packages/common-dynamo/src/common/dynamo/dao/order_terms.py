@@ -5,7 +5,6 @@ it was made for, and the database compares.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -17,6 +16,7 @@ from common.dynamo.dao.ledger_types import BOOK_DECIMALS, BOOK_INTEGER_DIGITS
 from common.dynamo.dao.records import JournalEntry, Refusal, StoredOrder
 from common.dynamo.dao.refusals import Refused, tombstone_of
 from common.dynamo.dao.trades import Trade
+from common.dynamo.value_classes import dataclass
 from common.entities import (
     Asset,
     Order,

@@ -1,8 +1,9 @@
 """What a mutation of the ledger answers: applied, or what is known about a request whose answer was lost."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
+
+from common.dynamo.value_classes import dataclass
 
 __all__ = ["Applied", "Resolution", "ResolutionState"]
 

@@ -6,13 +6,13 @@ route (ledger R4), without a lock and without reading first.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
 from common.dynamo.decimals import digits
 from common.dynamo.requests import And, Compare, Condition, Constant, Item, ItemKey, Path, Update, UpdateItem
+from common.dynamo.value_classes import dataclass
 from common.entities import UserStatus
 
 __all__ = [

@@ -1,7 +1,7 @@
 """Changes of a profile: each names the version it saw, and the profile remembers the last requests."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from common.dynamo.dao.instruction import Instruction, stale_request_id
@@ -35,6 +35,7 @@ from common.dynamo.requests import (
     Update,
     UpdateItem,
 )
+from common.dynamo.value_classes import dataclass
 from common.entities import UserStatus
 from common.exceptions import CommonError, FieldError, InvalidInput
 

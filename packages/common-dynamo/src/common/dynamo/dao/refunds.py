@@ -4,7 +4,6 @@ Pure but for the sending. The order item counts what was given back, and the con
 order's total leaves; totals of completed orders never change, so the one the caller saw is the one that is stored.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Self
 
@@ -36,6 +35,7 @@ from common.dynamo.requests import (
     Update,
     UpdateItem,
 )
+from common.dynamo.value_classes import dataclass
 from common.entities import BalanceTransaction, Order, OrderSide, OrderStatus, QuoteAsset, TransactionType
 from common.entities.order_states import can_reach
 from common.exceptions import CommonError, FieldError, InvalidInput

@@ -1,6 +1,5 @@
 """Refusals: from what the account item shows to the error the caller gets, by way of the tombstone between the two."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -24,6 +23,7 @@ from common.dynamo.exceptions import (
     UniqueViolation,
 )
 from common.dynamo.requests import AttributeValue, Item
+from common.dynamo.value_classes import dataclass
 from common.entities import OrderStatus, QuoteAsset, TransactionStatus, UserStatus
 
 __all__ = [

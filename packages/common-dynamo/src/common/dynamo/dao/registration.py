@@ -1,7 +1,5 @@
 """Bringing a user into being: profile, email lock and account in one transaction, or none of them."""
 
-from dataclasses import dataclass
-
 from common.dynamo.dao.instruction import Instruction, stale_request_id
 from common.dynamo.dao.ledger import Ledger
 from common.dynamo.dao.ledger_types import ACCOUNT, EMAIL, PROFILE
@@ -13,6 +11,7 @@ from common.dynamo.dao.submission import CHECK_FAILED, claim, transaction
 from common.dynamo.exceptions import RequestIdReused, TransactionCanceled, UniqueViolation
 from common.dynamo.execution import Operation
 from common.dynamo.requests import Item, TransactWriteItems
+from common.dynamo.value_classes import dataclass
 
 __all__ = ["Registration", "register"]
 

@@ -5,7 +5,7 @@ as the authenticator of common-auth.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from common.dynamo.dao.ledger_types import PROFILE
@@ -15,6 +15,7 @@ from common.dynamo.execution import Operation
 from common.dynamo.requests import Compare, Constant, Item, Path, Update, UpdateItem
 from common.dynamo.scans import Stretch
 from common.dynamo.segments import START
+from common.dynamo.value_classes import dataclass
 from common.entities import UserStatus
 
 if TYPE_CHECKING:

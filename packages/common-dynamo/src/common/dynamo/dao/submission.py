@@ -7,7 +7,6 @@ put there as well, as a tombstone, so that a late copy of the request cannot tur
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from common.dynamo.dao.instruction import Instruction, stale_request_id
@@ -36,6 +35,7 @@ from common.dynamo.requests import (
     UpdateItem,
     WriteRequest,
 )
+from common.dynamo.value_classes import dataclass
 from common.entities import QuoteAsset
 
 __all__ = ["CHECK_FAILED", "Submission", "claim", "refuse", "submit", "transaction", "unknown_outcome"]

@@ -4,11 +4,12 @@ Pure. Every amount is rounded here, once, against the customer: cost up, proceed
 cash and a sale holds the asset; whatever ends an order, the hold goes back or is used up in the same transaction.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 
 from common.core.validation import cost, exact_arithmetic, proceeds
 from common.dynamo.dao.postings import CASH, HELD, Posting, asset_attribute, held_attribute
+from common.dynamo.value_classes import dataclass
 from common.entities import OrderSide
 
 __all__ = ["Trade"]

@@ -6,10 +6,11 @@ client) and ``direct`` (signs and speaks HTTP itself).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from common.dynamo.requests import Request
+from common.dynamo.value_classes import dataclass
 
 __all__ = ["Answer", "AnswerLost", "NotSent", "Wire", "WireFailure"]
 

@@ -14,10 +14,12 @@ import random
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import Enum
 from types import MappingProxyType
 from typing import Final, Protocol
+
+from common.dynamo.value_classes import dataclass
 
 __all__ = ["CHECKER_RATES", "Aside", "Crash", "Errand", "Fault", "FaultPlan", "FaultRates", "in_a_thread"]
 

@@ -15,12 +15,12 @@ of the AWS Architecture Blog, "Exponential Backoff And Jitter".
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final
 
 from common.dynamo.locking import ForkSafeLock
+from common.dynamo.value_classes import dataclass
 from common.dynamo.wire import Answer, AnswerLost, NotSent, WireFailure
 
 __all__ = ["Backoff", "Classification", "Pace", "RetryQuota", "Verdict", "classify"]

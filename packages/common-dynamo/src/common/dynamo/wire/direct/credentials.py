@@ -7,11 +7,12 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Protocol, TypeVar
 
 from common.dynamo.exceptions import Unavailable
 from common.dynamo.locking import ForkSafeLock
+from common.dynamo.value_classes import dataclass
 from common.dynamo.wire import NotSent
 from common.exceptions import CommonError, ConfigurationError
 

@@ -2,10 +2,10 @@
 
 import re
 import socket
-from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
+from common.dynamo.value_classes import dataclass
 from common.exceptions import ConfigurationError
 
 __all__ = ["Endpoint"]

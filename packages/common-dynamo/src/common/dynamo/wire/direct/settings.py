@@ -2,10 +2,10 @@
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from common.dynamo.value_classes import dataclass
 from common.dynamo.wire.direct.credentials import CredentialSource, StaticCredentials, from_environment
 from common.dynamo.wire.direct.endpoint import Endpoint
 from common.dynamo.wire.direct.regions import check_region, endpoint_url_of

@@ -2,8 +2,8 @@
 
 import sqlite3
 from collections import deque
-from dataclasses import dataclass
 
+from common.dynamo.value_classes import dataclass
 from common.dynamo.wire.embedded.capacity import Consumed
 from common.dynamo.wire.embedded.packing import unpack
 from common.dynamo.wire.embedded.values import Stored

@@ -2,10 +2,10 @@
 
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from common.dynamo.requests import Condition, ConditionCheck, DeleteItem, PutItem, ReturnValues, UpdateItem
+from common.dynamo.value_classes import dataclass
 from common.dynamo.wire.embedded import feed, updates
 from common.dynamo.wire.embedded.capacity import Consumed, write_units
 from common.dynamo.wire.embedded.checks import check_condition, check_update
