@@ -29,7 +29,17 @@ print("\\n".join(sys.modules))
 FOREIGN = ("common.auth", "common.observability", "opentelemetry.sdk", "fastapi", "pytest")
 INSTALLED_ONLY_WHEN_NEEDED = ("boto3", "botocore")
 SDK = ("boto3", "botocore", "s3transfer", "urllib3", "opentelemetry.sdk")
-DEAR = ("asyncio", "http.client", "multiprocessing", "pluggy", "sqlite3", "ssl", "urllib.request", "common.core")
+DEAR = (
+    "asyncio",
+    "common.core",
+    "concurrent.futures",
+    "http.client",
+    "multiprocessing",
+    "pluggy",
+    "sqlite3",
+    "ssl",
+    "urllib.request",
+)
 """What takes long to import, and what a first call over plain HTTP has no use for."""
 
 

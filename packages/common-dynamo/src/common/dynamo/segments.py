@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from threading import Event
 from typing import Final, TypeVar
@@ -90,6 +89,8 @@ def run_together(tasks: Sequence[Callable[[], T]], stop: Event) -> list[T]:
     """
     if len(tasks) == 1:
         return [tasks[0]()]
+    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait  # dear to import, and for walks alone
+
     with ThreadPoolExecutor(max(1, len(tasks)), thread_name_prefix="common-segment") as pool:
         futures = [pool.submit(copy_context().run, task) for task in tasks]
         try:

@@ -5,7 +5,6 @@ the caller's meters count. All of them have ended when the call does, whatever h
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from threading import Lock
 from typing import Any, Final, cast
@@ -33,6 +32,8 @@ def execute_together(operation: Operation, requests: Sequence[ReadRequest]) -> l
     """
     if len(requests) < 2 or operation.is_in_process:
         return [operation.execute(request) for request in requests]
+    from concurrent.futures import ThreadPoolExecutor, wait  # dear to import, and most services never need it
+
     recording = None if operation.recording is None else cast("Recording", _SharedRecording(operation.recording))
     branches = [operation.branch(recording) for _ in requests]
     with ThreadPoolExecutor(min(len(requests), AT_ONCE), thread_name_prefix="common-shard") as pool:

@@ -1,6 +1,5 @@
 """Pure: what requests and answers look like as span attributes. Knows no OpenTelemetry."""
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
@@ -123,4 +122,6 @@ def _added(total: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
 
 def written_capacity(merged: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return each table's consumed capacity as JSON, sorted by table."""
+    import json  # here alone, and only where a span is recorded
+
     return [json.dumps(merged[table], separators=(",", ":")) for table in sorted(merged)]

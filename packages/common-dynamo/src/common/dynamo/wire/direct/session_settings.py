@@ -95,15 +95,15 @@ def _core(session: Any) -> Any:
 
 
 def _refuse_handlers(core: Any) -> None:
-    usual = _usual(len(default_handlers.BUILTIN_HANDLERS))
+    usual = _usual(tuple(default_handlers.BUILTIN_HANDLERS))
     for event, handler in _handlers(core):
         if _concerns_us(event) and (event, *handler_of(handler)) not in usual:
             raise NeedsBotocore(f"the session has a handler of its own for {event}")
 
 
 @cache
-def _usual(count: int) -> frozenset[_Handler]:
-    """Return the handlers of a new session, while botocore gives it *count* of them."""
+def _usual(defaults: tuple[Any, ...]) -> frozenset[_Handler]:
+    """Return the handlers of a new session, while botocore gives it *defaults*."""
     return frozenset((event, *handler_of(handler)) for event, handler in _handlers(boto3.Session()._session))
 
 
