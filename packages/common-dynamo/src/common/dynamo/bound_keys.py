@@ -1,8 +1,10 @@
 """Keys of an entity type, bound to the types of its fields: what writes store, and the conditions that queries ask."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from typing import Any, Protocol
 
+from common.dynamo.generated_code import Constants, Inline, define
 from common.dynamo.key_order import from_to
 from common.dynamo.keys import BoundTemplate
 from common.dynamo.requests import AttributeValue, KeyCondition, ScalarType, SortCondition
@@ -44,6 +46,49 @@ class QueryableKey(Protocol):
         """
 
 
+class CompiledKey:
+    """Makes the attributes of a key by a function that is made when it is first needed; see :mod:`.generated_code`.
+
+    Args:
+        names: The two attributes.
+        partition: Makes the first.
+        sort: Makes the second.
+    """
+
+    __slots__ = ("_names", "_templates", "make")
+
+    def __init__(self, names: tuple[str, str], partition: BoundTemplate, sort: BoundTemplate) -> None:
+        self._names = names
+        self._templates = (partition, sort)
+        self.make: Callable[[Mapping[str, Any]], dict[str, AttributeValue]] = self._first_make
+        """Row to attributes; raises ``TypeError`` or ``ValueError`` for what the templates have to look at."""
+
+    def _first_make(self, row: Mapping[str, Any]) -> dict[str, AttributeValue]:
+        self.make = self._compiled()
+        return self.make(row)
+
+    def _compiled(self) -> Callable[[Mapping[str, Any]], dict[str, AttributeValue]]:
+        constants, body, stored = Constants(), ["get = row.get"], []
+        for key, name, template in zip(("k0", "k1"), self._names, self._templates, strict=True):
+            parts = [repr(template.template.literals[0])]
+            for field_name, encode, inline, literal in template.parts():
+                number = len(constants)
+                constants[f"encode_{number}"] = encode
+                body += [f"v = get({field_name!r})", f"c{number} = {_component_source(inline, number, constants)}"]
+                parts += [f"c{number}", *([repr(literal)] if literal else [])]
+            # In UTF-8 a character has four bytes at most.
+            body += [f"{key} = {' + '.join(parts)}", f"if len({key}) > {template.limit // 4}: raise ValueError"]
+            stored.append(f"{name!r}: {{'S': {key}}}")
+        return define("make", "row", [*body, f"return {{{', '.join(stored)}}}"], constants)
+
+
+def _component_source(inline: Inline | None, number: int, constants: Constants) -> str:
+    if inline is None:
+        return f"encode_{number}(v)"
+    taken = constants.taking(inline, number)
+    return f"({taken.writes}) if {taken.accepts} else encode_{number}(v)"
+
+
 @dataclass(frozen=True, slots=True)
 class BoundKey:
     """A partition and a sort template over the same row."""
@@ -56,6 +101,11 @@ class BoundKey:
     """The fields of both, partition first, each once."""
     sharding: Sharding | None = None
     """Over how many partitions the items are spread; ``None`` for one."""
+    compiled: "CompiledKey" = field(init=False, repr=False, compare=False)
+    """Makes both attributes in one pass, where there are no shards."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "compiled", CompiledKey(self.names, self.partition, self.sort))
 
     @property
     def partition_fields(self) -> tuple[str, ...]:
@@ -81,6 +131,11 @@ class BoundKey:
         Raises:
             InvalidInput: A value is missing, empty, of another type or too wide.
         """
+        if self.sharding is None:
+            try:
+                return self.compiled.make(row)
+            except (TypeError, ValueError, KeyError):
+                pass  # which value it was, the templates tell below
         get = row.get
         partition = self.partition.build([get(name) for name in self.partition.fields])
         if self.sharding is not None:

@@ -5,21 +5,25 @@ Encoding refuses what a reader would refuse later; decoding is strict and never 
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from common.dynamo.annotations import MISSING, AnnotationReader, FieldPlan, expiry_codec
+from common.dynamo.compiled_fields import CompiledFields
 from common.dynamo.decimals import at_scale
 from common.dynamo.layout import EXPIRY
 from common.dynamo.requests import AttributeValue, Item
 from common.dynamo.value_classes import dataclass
-from common.dynamo.value_codec import NULL, Decode, Encode, Scale, ValueCodec, utf8_text
+from common.dynamo.value_codec import NULL, Scale, ValueCodec, utf8_text
 from common.exceptions import FieldError, InvalidInput
 
 __all__ = ["Misfit", "ModelCodec", "compile_codec"]
 
 M = TypeVar("M", bound=BaseModel)
+
+_UNFIT: Final = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
+"""What encoders raise."""
 
 
 class Misfit(Exception):
@@ -80,10 +84,18 @@ class ModelCodec(Generic[M]):
     row_scales: tuple[RowScale, ...]
     blank: Mapping[str, Any]
     """What absent attributes read as, by input name."""
-    encoders: tuple[tuple[str, str, Encode, bool], ...]
-    """Of each plan, flat for the loop: field, attribute, encoder, whether NULL is stored."""
-    decoders: tuple[tuple[str, str, Decode], ...]
-    """Of each plan, flat for the loop: attribute, input, decoder."""
+    fields: CompiledFields
+    """Reads and writes the fields of :attr:`plans` in one pass."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every field stands in an attribute of its own, and nothing depends on the rest of the row."""
+        return not (self.spreads or self.row_scales)
+
+    def decode_plain(self, item: Item) -> M:
+        """Same as :meth:`decode` for a plain codec, in one pass: what misfits raises whatever Python makes of it."""
+        model: M = self.model.__pydantic_validator__.validate_python(self.fields.read(item), strict=True)
+        return model
 
     def encode(self, values: Mapping[str, Any]) -> dict[str, AttributeValue]:
         """Return the attributes of a model's *values*, field name to value.
@@ -91,13 +103,29 @@ class ModelCodec(Generic[M]):
         Raises:
             InvalidInput: A value has another type than its field, or does not fit its scale.
         """
+        try:
+            attributes = self.fields.write(values)
+        except Exception:  # noqa: BLE001 - whatever it was, going field by field tells which one it was
+            attributes = self._written(values)
+        if self.spreads or self.row_scales:
+            self._spread_out(values, attributes)
+        return attributes
+
+    def _written(self, values: Mapping[str, Any]) -> dict[str, AttributeValue]:
         attributes: dict[str, AttributeValue] = {}
+        for plan in self.plans.values():
+            try:
+                encoded = plan.codec.encode(values[plan.field])
+            except _UNFIT as error:
+                raise refusal(plan.field, error) from None
+            if encoded is not NULL or plan.keeps_null:
+                attributes[plan.attribute] = encoded
+        return attributes
+
+    def _spread_out(self, values: Mapping[str, Any], attributes: dict[str, AttributeValue]) -> None:
+        """Write the spread fields, and check Decimals at the scale that the whole row tells."""
         name = ""
         try:
-            for name, attribute, encode, keeps_null in self.encoders:
-                encoded = encode(values[name])
-                if encoded is not NULL or keeps_null:
-                    attributes[attribute] = encoded
             for name, spread in self.spreads.items():
                 encode = spread.member.encode
                 for key, value in values[name].items():
@@ -105,9 +133,8 @@ class ModelCodec(Generic[M]):
             for scaled in self.row_scales:
                 name = scaled.field
                 scaled.apply(values)
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except _UNFIT as error:
             raise refusal(name, error) from None
-        return attributes
 
     def decode(self, item: Item) -> M:
         """Return the model in *item*; attributes that the model does not have are left alone.
@@ -115,22 +142,28 @@ class ModelCodec(Generic[M]):
         Raises:
             Misfit: Stored data does not fit.
         """
-        values = dict(self.blank)
-        get = item.get
-        attribute = ""
         try:
-            for attribute, given, decode in self.decoders:
-                stored = get(attribute)
-                if stored is not None:
-                    values[given] = decode(stored)
-        except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, StopIteration):
-            raise self._misfit(attribute, item) from None
+            values = self.fields.read(item)
+        except Exception:  # noqa: BLE001 - whatever it was, going field by field tells which one it was
+            values = self._read(item)
         if self.spreads or self.row_scales:
             self._gather(item, values)
         try:
-            return cast("M", self.model.__pydantic_validator__.validate_python(values, strict=True))
+            model: M = self.model.__pydantic_validator__.validate_python(values, strict=True)
         except ValidationError as error:
             raise self._invalid(item, error) from None
+        return model
+
+    def _read(self, item: Item) -> dict[str, Any]:
+        values = dict(self.blank)
+        for plan in self.plans.values():
+            stored = item.get(plan.attribute)
+            if stored is not None:
+                try:
+                    values[plan.input] = plan.codec.decode(stored)
+                except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, StopIteration):
+                    raise self._misfit(plan, stored) from None
+        return values
 
     def _gather(self, item: Item, values: dict[str, Any]) -> None:
         """Read the spread fields, then give Decimals the scale that the whole row tells."""
@@ -151,9 +184,8 @@ class ModelCodec(Generic[M]):
         except ValueError as error:
             raise Misfit(name, "N", str(error)) from None
 
-    def _misfit(self, attribute: str, item: Item) -> Misfit:
-        plan = next(plan for plan in self.plans.values() if plan.attribute == attribute)
-        stored, kind = stored_type(item.get(attribute)), plan.codec.kind
+    def _misfit(self, plan: FieldPlan, value: AttributeValue) -> Misfit:
+        stored, kind = stored_type(value), plan.codec.kind
         if stored in plan.codec.tags:
             return Misfit(
                 plan.field, stored, f"what it holds {'does not fit' if kind is object else f'is no {kind.__name__}'}"
@@ -227,9 +259,8 @@ def compile_codec(
     ]
     row_scales = tuple(RowScale(name, rule) for name, rule in scales.items() if callable(rule))
     blank = {plan.input: plan.absent for plan in plans.values() if plan.absent is not MISSING}
-    encoders = tuple((each.field, each.attribute, each.codec.encode, each.keeps_null) for each in plans.values())
-    decoders = tuple((each.attribute, each.input, each.codec.decode) for each in plans.values())
-    return ModelCodec(model, plans, spreads, row_scales, blank, encoders, decoders), reader.faults
+    fields = CompiledFields(tuple(plans.values()), blank)
+    return ModelCodec(model, plans, spreads, row_scales, blank, fields), reader.faults
 
 
 def _spread(plan: FieldPlan, prefix: str, faults: list[str]) -> Spread:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -70,8 +71,14 @@ def cost_of(request: Request, body: Mapping[str, Any], trips: int) -> Cost:
     writes = request.operation in _WRITES
     if len(tables) == 1 and "GlobalSecondaryIndexes" not in tables[0]:
         read, write = _units(tables[0], writes=writes)
-        return Cost(read, write, _NO_INDEXES, trips)
+        return _plain_cost(read, write, trips)
     return _sum(tables, writes=writes, trips=trips)
+
+
+@lru_cache(maxsize=1024)
+def _plain_cost(read: float, write: float, trips: int) -> Cost:
+    """Return a cost without indexes; most calls cost one of a few."""
+    return Cost(read, write, _NO_INDEXES, trips)
 
 
 def _units(consumed: Mapping[str, Any], *, writes: bool) -> tuple[float, float]:

@@ -7,14 +7,14 @@ The limits are DynamoDB's (Developer Guide, "Naming rules and data types", Numbe
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Final
 
-__all__ = ["MAX_DIGITS", "at_scale", "digits", "integer_digits"]
+__all__ = ["EXACT", "MAX_DIGITS", "at_scale", "digits", "integer_digits", "unit_of"]
 
 MAX_DIGITS: Final = 38
 _LARGEST_EXPONENT: Final = 125
 _SMALLEST_EXPONENT: Final = -130
 
 # Wide enough for any number that DynamoDB stores at any scale in use; a result that does not fit is an error.
-_EXACT: Final = Context(prec=400, traps=[Inexact, InvalidOperation])
+EXACT: Final = Context(prec=400, traps=[Inexact, InvalidOperation])
 
 
 def digits(value: Decimal) -> str:
@@ -45,7 +45,7 @@ def _checked_digits(value: Decimal) -> str:
         raise ValueError(f"more than {MAX_DIGITS} significant digits")
     if not _SMALLEST_EXPONENT <= value.adjusted() <= _LARGEST_EXPONENT:
         raise ValueError("out of the range of a DynamoDB number")
-    return format(_EXACT.normalize(value), "f")
+    return format(EXACT.normalize(value), "f")
 
 
 def integer_digits(value: int) -> str:
@@ -71,13 +71,14 @@ def at_scale(value: Decimal, scale: int) -> Decimal:
     Decimal('1.00')
     """
     try:
-        return value.quantize(_UNITS[scale] if 0 <= scale < len(_UNITS) else _unit(scale), context=_EXACT)
+        return value.quantize(_UNITS[scale] if 0 <= scale < len(_UNITS) else unit_of(scale), context=EXACT)
     except (Inexact, InvalidOperation):
         raise ValueError(f"it does not fit {scale} decimal places") from None
 
 
-def _unit(scale: int) -> Decimal:
+def unit_of(scale: int) -> Decimal:
+    """Return the smallest step of *scale* decimal places."""
     return Decimal((0, (1,), -scale))
 
 
-_UNITS: Final = tuple(_unit(scale) for scale in range(40))
+_UNITS: Final = tuple(unit_of(scale) for scale in range(40))

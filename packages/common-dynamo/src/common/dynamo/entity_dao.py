@@ -57,13 +57,15 @@ class DAO(Generic[M]):
         self._executor = executor
         self._cursors = cursors
         self._patterns: dict[tuple[str, str], Pattern] = {}
+        self._tables = (plan.table,)
 
     def __repr__(self) -> str:
         return f"<DAO of {self.plan.entity.name}>"
 
     def _operation(self, method: str, operation: str, deadline: Within, *, batch_size: int | None = None) -> Operation:
-        pattern = self._pattern(method, operation)
-        return self._executor.operation(pattern, self.plan.table, deadline=deadline, batch_size=batch_size)
+        executor = self._executor
+        pattern = self._patterns.get((method, operation)) or self._pattern(method, operation)
+        return Operation(executor, pattern, self._tables, executor.deadline(deadline), batch_size)
 
     def _pattern(self, method: str, operation: str) -> Pattern:
         pattern = self._patterns.get((method, operation))

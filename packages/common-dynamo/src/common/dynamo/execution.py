@@ -248,16 +248,39 @@ class Operation:
         """Execute *request* and tell the interceptors."""
         chain = self._executor.interceptors
         if not chain.interceptors:
-            return _Attempts(self, request, resend=resend).run()
+            return self._attempt(request, resend=resend)
         call = Call(self._pattern.name, request)
         chain.request(call)
         try:
-            result = _Attempts(self, request, resend=resend).run()
+            result = self._attempt(request, resend=resend)
         except BaseException as error:
             chain.error(call, error)
             raise
         chain.result(call, result)
         return result
+
+    def _attempt(self, request: Request, *, resend: bool) -> Result:
+        """Send *request*. Nearly every first attempt succeeds; only others keep a record of what has happened."""
+        executor, deadline = self._executor, self.deadline
+        remaining = deadline.at - deadline.clock()
+        if remaining <= 0:
+            return _Attempts(self, request, resend=resend).run()
+        outcome = executor.attempt(request, remaining)
+        if isinstance(outcome, Answer) and outcome.status == 200 and not outcome.retry_attempts:
+            executor.quota.release()
+            return self._answered(request, outcome)
+        return _Attempts(self, request, resend=resend).run(outcome)
+
+    def _answered(
+        self, request: Request, answer: Answer, made: int = 1, *, retries: int = 0, unknown: int = 0
+    ) -> Result:
+        """Take note of an answer that ends a call, after *made* attempts of ours."""
+        cost = cost_of(request, answer.body, made)
+        self.cost = cost if self.cost is NOTHING else self.cost + cost
+        count(cost)
+        if self._recording is not None:
+            self._recording.answered(request, answer, cost, retries)
+        return Result(answer.body, cost, made, unknown)
 
     @property
     def is_in_process(self) -> bool:
@@ -320,35 +343,30 @@ class _Attempts:
         self._unknown = 0
         self._failure: WireFailure | None = None
 
-    def run(self) -> Result:
+    def run(self, outcome: Answer | WireFailure | None = None) -> Result:
+        """Go on until an attempt succeeds; *outcome* is that of a first one, made already."""
         deadline = self._operation.deadline
         taken = 0
         code = ""
         while True:
-            remaining = deadline.remaining()
-            if remaining <= 0:
-                raise self._gave_up(code or "DeadlineExceeded")
+            if outcome is None:
+                remaining = deadline.remaining()
+                if remaining <= 0:
+                    raise self._gave_up(code or "DeadlineExceeded")
+                outcome = self._executor.attempt(self._request, remaining)
             self._made += 1
-            outcome = self._executor.attempt(self._request, remaining)
             if isinstance(outcome, Answer):
                 self._client_retries += outcome.retry_attempts
                 self._unknown += outcome.retry_attempts
                 if outcome.status == 200:
                     self._executor.quota.release(taken)
-                    return self._succeeded(outcome)
+                    return self._operation._answered(
+                        self._request, outcome, self._made, retries=self._retries, unknown=self._unknown
+                    )
             meaning = classify(outcome)
             self._failed(outcome, meaning)
             code = meaning.code
-            taken = self._wait(meaning, deadline.remaining())
-
-    def _succeeded(self, answer: Answer) -> Result:
-        operation = self._operation
-        cost = cost_of(self._request, answer.body, self._made)
-        operation.cost += cost
-        count(cost)
-        if operation._recording is not None:
-            operation._recording.answered(self._request, answer, cost, self._retries)
-        return Result(answer.body, cost, self._made, self._unknown)
+            taken, outcome = self._wait(meaning, deadline.remaining()), None
 
     def _failed(self, outcome: Answer | WireFailure, meaning: Classification) -> None:
         """Take note of a failed attempt; raise where no other one can follow."""

@@ -4,6 +4,7 @@ The paths of a filter are those of the type's own schema. The engine judges item
 every older item through, and that one is judged here, in the form that its upcast steps give it.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from common.dynamo import requests as rq
@@ -14,7 +15,7 @@ from common.dynamo.plan import Plan
 from common.dynamo.requests import Item
 from common.dynamo.writes import has_expired
 
-__all__ = ["is_wanted", "lets_older_through"]
+__all__ = ["is_wanted", "lets_older_through", "wanted_by"]
 
 
 def lets_older_through(mapped: Mapped[Any], condition: rq.Condition | None) -> rq.Condition | None:
@@ -63,3 +64,11 @@ def is_wanted(plan: Plan[Any], item: Item, condition: rq.Condition | None, *, sh
     if not shows_expired and has_expired(mapped, item, plan.clock()):
         return False
     return condition is None or _passes(mapped, condition, item)
+
+
+def wanted_by(plan: Plan[Any], condition: rq.Condition | None, *, shows_expired: bool) -> Callable[[Item], bool]:
+    """Return :func:`is_wanted` for one read: most have nothing to ask of an item but its type."""
+    if condition is None and (shows_expired or plan.entity.ttl is None):
+        stamp = plan.mapped.stamps[TYPE]
+        return lambda item: item.get(TYPE) == stamp
+    return lambda item: is_wanted(plan, item, condition, shows_expired=shows_expired)

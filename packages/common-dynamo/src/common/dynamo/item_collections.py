@@ -183,7 +183,7 @@ class CollectionQuery:
             pattern=self.pattern,
             subject=(*by_name, str(first.shows_expired)),
             is_wanted=wants,
-            decode=decode,
+            decode=lambda items: [decode(item) for item in items],
         )
 
 

@@ -9,9 +9,18 @@ from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from common.dynamo.decimals import at_scale
+from common.dynamo.generated_code import Inline
 from common.dynamo.value_classes import dataclass
 
-__all__ = ["Component", "ComponentEncoder", "component_encoder", "datetime_text", "escape", "is_spec"]
+__all__ = [
+    "Component",
+    "ComponentEncoder",
+    "component_encoder",
+    "datetime_text",
+    "escape",
+    "inline_component",
+    "is_spec",
+]
 
 _LOW: Final = re.compile("[\x00-\x24]")
 _SPEC: Final = re.compile(r"(\d{1,2})(?:\.(\d{1,2}))?")
@@ -82,6 +91,8 @@ def datetime_text(value: datetime) -> str:
     """
     if value.tzinfo is None:
         raise ValueError("is a datetime without a time zone; give an aware one")
+    if value.tzinfo is UTC:
+        return value.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
     try:
         in_utc = value.astimezone(UTC)
     except OverflowError:
@@ -120,6 +131,21 @@ def _decimal_encoder(integer_digits: int, decimals: int) -> ComponentEncoder:
         return _fixed_width(-number if sign else number, integer_digits + decimals)
 
     return encode
+
+
+def inline_component(component: Component, kind: type) -> Inline | None:
+    """Return how generated code makes *component* of the usual values of *kind*; ``None``: by its encoder alone."""
+    if kind is int:
+        width = int(component.spec)
+        return Inline(accepts=f"type(v) is int and 0 <= v < {10**width}", writes=f"'1%0{width}d' % v")
+    if kind is str:
+        accepts = "type(v) is str and v and v.isascii() and {low}(v) is None"
+        return Inline(accepts=accepts, writes="v", names={"low": _LOW.search})
+    if issubclass(kind, Enum):
+        encode = _enum_encoder(kind)
+        texts = {member: encode(member) for member in kind if member.value}
+        return Inline(accepts="type(v) is {kind}", writes="{texts}[v]", names={"kind": kind, "texts": texts})
+    return None
 
 
 _PLAIN_ENCODERS: Final[Mapping[type, ComponentEncoder]] = {

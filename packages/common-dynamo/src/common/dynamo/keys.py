@@ -20,12 +20,13 @@ component                     written as
 'INV#a$23b#09992'
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from string import Formatter
 from typing import Any, Final
 
-from common.dynamo.key_components import Component, ComponentEncoder, component_encoder, is_spec
+from common.dynamo.generated_code import Inline
+from common.dynamo.key_components import Component, ComponentEncoder, component_encoder, inline_component, is_spec
 from common.dynamo.value_classes import dataclass
 from common.exceptions import ConfigurationError, FieldError, InvalidInput
 
@@ -176,6 +177,8 @@ class BoundTemplate:
     """Makes the text of encodable values."""
     limit: int
     """Bytes of a key made by it, at most."""
+    inlines: tuple[Inline | None, ...] = ()
+    """How generated code makes each component; see :func:`inline_component`."""
 
     @classmethod
     def bind(cls, template: Template | str, kinds: Mapping[str, type], *, limit: int = SORT_LIMIT) -> "BoundTemplate":
@@ -191,17 +194,23 @@ class BoundTemplate:
             ConfigurationError: A field is unknown, cannot be part of a key, or keys would not be injective.
         """
         template = Template(template) if isinstance(template, str) else template
-        encoders = []
+        encoders: list[ComponentEncoder] = []
+        inlines: list[Inline | None] = []
         for position, component in enumerate(template.components):
             try:
                 if component.field not in kinds:
                     raise ValueError("the model has no such field")
                 encoders.append(component_encoder(component, kinds[component.field]))
+                inlines.append(inline_component(component, kinds[component.field]))
                 _check_end(component, template.literals[position + 1], last=position + 1 == len(template.components))
             except ValueError as error:
                 raise ConfigurationError(f"Key template {template.text!r}, {{{component.field}}}: {error}.") from None
         fields = tuple(component.field for component in template.components)
-        return cls(template, fields, tuple(encoders), _maker(template.literals, encoders), limit)
+        return cls(template, fields, tuple(encoders), _maker(template.literals, encoders), limit, tuple(inlines))
+
+    def parts(self) -> Iterator[tuple[str, ComponentEncoder, Inline | None, str]]:
+        """Yield each component: its field, its encoder, how generated code makes it, and the literal after it."""
+        return zip(self.fields, self.encoders, self.inlines, self.template.literals[1:], strict=True)
 
     def build(self, values: Sequence[Any]) -> str:
         """Return the key of *values*, one per entry of :attr:`fields`.

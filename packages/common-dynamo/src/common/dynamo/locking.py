@@ -3,6 +3,7 @@
 import os
 import threading
 from types import TracebackType
+from weakref import WeakSet
 
 __all__ = ["ForkSafeLock"]
 
@@ -14,18 +15,29 @@ class ForkSafeLock:
     it guards must therefore be harmless when a change of it is half done, such as counters.
     """
 
-    __slots__ = ("_lock", "_pid")
+    __slots__ = ("__weakref__", "raw")
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._pid = os.getpid()
+        self.raw = threading.RLock()
+        """The lock itself, of this process; for paths where the calls of this class would be felt."""
+        _LOCKS.add(self)
 
     def __enter__(self) -> None:
-        if self._pid != os.getpid():
-            self._lock, self._pid = threading.RLock(), os.getpid()
-        self._lock.acquire()
+        self.raw.acquire()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._lock.release()
+        self.raw.release()
+
+
+_LOCKS: WeakSet[ForkSafeLock] = WeakSet()
+
+
+def _free_all() -> None:
+    for lock in _LOCKS:
+        lock.raw = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_free_all)

@@ -1,6 +1,6 @@
 """The compiled form of an entity type: model <-> item, keys included."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -12,7 +12,7 @@ from common.dynamo.exceptions import InvalidItem
 from common.dynamo.keys import PARTITION_LIMIT, SORT_LIMIT, BoundTemplate, Key
 from common.dynamo.layout import EXPIRY, PARTITION, SCHEMA, SORT, TYPE, index_attributes, is_reserved
 from common.dynamo.multi_attribute_keys import BoundMultiKey, MultiKey, bind_multi_key
-from common.dynamo.requests import AttributeValue, Item, ItemKey, Path
+from common.dynamo.requests import AssignmentForm, AttributeValue, Constant, Item, ItemKey, Path
 from common.dynamo.schema_versions import SchemaVersions
 from common.dynamo.shards import Sharding, shard_partition
 from common.dynamo.value_classes import dataclass
@@ -25,6 +25,17 @@ if TYPE_CHECKING:
 __all__ = ["BoundKey", "Mapped", "compile_mapping"]
 
 M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeItemForm:
+    """What the updates that store a whole model have in common, for one choice of optional attributes."""
+
+    assignments: AssignmentForm
+    values: Callable[[Item], tuple[AttributeValue, ...]]
+    """Of an item, in the order of the assignments: the type's and schema's stamps and the write id make it two or more."""
+    remove: tuple[Path, ...]
+    add: tuple[tuple[Path, Constant], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,8 @@ class Mapped(Generic[M]):
     """The schema of the type, and the steps to it from older ones."""
     native: Mapping[str, BoundMultiKey] = field(default_factory=dict)
     """The indexes whose keys are attributes of the model themselves; nothing is written for them."""
+    forms: dict[tuple[bool | str, ...], WholeItemForm] = field(default_factory=dict, repr=False, compare=False)
+    """Made so far, by whether the version is counted up and the names of the item's attributes."""
 
     # Keys
 
@@ -54,6 +67,8 @@ class Mapped(Generic[M]):
         Raises:
             InvalidInput: *key* has another number of values, or other names.
         """
+        if type(key) is tuple and len(key) == len(self.key.fields):
+            return dict(zip(self.key.fields, key, strict=True))
         if isinstance(key, self.entity.model):
             return vars(key)
         if isinstance(key, Mapping):
@@ -123,6 +138,11 @@ class Mapped(Generic[M]):
         Raises:
             InvalidInput: The model does not fit its own annotations.
         """
+        if self.codec.is_plain:
+            try:
+                return self.codec.decode_plain(item)
+            except Exception:  # noqa: BLE001, S110 - whatever it was, the way below tells it
+                pass
         try:
             return self.codec.decode(item)
         except Misfit as misfit:
@@ -131,6 +151,31 @@ class Mapped(Generic[M]):
 
     def decode(self, item: Item) -> M:
         """Return the model in *item*, which passes the upcast steps first where it is older; raises ``InvalidItem``."""
+        if self.codec.is_plain and item.get(TYPE) == self.stamps[TYPE] and item.get(SCHEMA) == self.stamps[SCHEMA]:
+            try:
+                return self.codec.decode_plain(item)
+            except Exception:  # noqa: BLE001, S110 - whatever it was, the way below tells it
+                pass
+        return self._decode(item)
+
+    def decode_all(self, items: Iterable[Item]) -> list[M]:
+        """Same as :meth:`decode`, for the items of a page."""
+        codec, kind, schema = self.codec, self.stamps[TYPE], self.stamps[SCHEMA]
+        if not codec.is_plain:
+            return [self._decode(item) for item in items]
+        models: list[M] = []
+        read, validate = codec.fields.reader(), codec.model.__pydantic_validator__.validate_python
+        for item in items:
+            try:
+                if item.get(TYPE) != kind or item.get(SCHEMA) != schema:
+                    models.append(self._decode(item))
+                else:
+                    models.append(validate(read(item), strict=True))
+            except Exception:  # noqa: BLE001 - whatever it was, the way below tells it
+                models.append(self._decode(item))
+        return models
+
+    def _decode(self, item: Item) -> M:
         stamps = self.stamps
         if item.get(TYPE) != stamps[TYPE]:
             raise self._foreign(item)

@@ -13,7 +13,7 @@ from common.dynamo.changes import Recorder
 from common.dynamo.condition_paths import attribute_names
 from common.dynamo.execution import Deadline, Executor, Pattern
 from common.dynamo.expressions import all_of, record_condition
-from common.dynamo.form_filters import is_wanted, lets_older_through
+from common.dynamo.form_filters import is_wanted, lets_older_through, wanted_by
 from common.dynamo.key_ranges import KeyRange
 from common.dynamo.layout import PARTITION, SORT
 from common.dynamo.paging import Cursors, Page
@@ -168,8 +168,8 @@ class EntityQuery(Generic[M]):
             cursors=self.cursors,
             pattern=self.pattern,
             subject=(self.plan.entity.name, str(self.shows_expired)),
-            is_wanted=self.wants,
-            decode=self.plan.mapped.decode,
+            is_wanted=wanted_by(self.plan, self.filter, shows_expired=self.shows_expired),
+            decode=self.plan.mapped.decode_all,
         )
 
     def wants(self, item: Item) -> bool:

@@ -4,7 +4,7 @@ What the items are is the caller's: :mod:`common.dynamo.queries` reads one entit
 :mod:`common.dynamo.item_collections` several.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
@@ -32,7 +32,7 @@ class RangeReader(Generic[T]):
     subject: tuple[str, ...]
     """What the items are, for the signature of a cursor: entity types, and whatever else the reader leaves out."""
     is_wanted: Callable[[Item], bool]
-    decode: Callable[[Item], T]
+    decode: Callable[[Iterable[Item]], list[T]]
 
     def page(
         self, size: int, *, after: str | None = None, tenant: str = "", deadline: "float | Deadline | None" = None
@@ -44,7 +44,7 @@ class RangeReader(Generic[T]):
         with self._operation(deadline) as operation:
             found = self._collect(operation, size, position)
             placed = found.items if position.forward else found.items[::-1]
-            models = [self.decode(item) for _, item in placed]
+            models = self.decode([item for _, item in placed])
         came_from = after is not None
         follows = found.more if position.forward else True
         precedes = came_from if position.forward else found.more
@@ -70,12 +70,12 @@ class RangeReader(Generic[T]):
             require_whole_number("limit", limit, least=1)
         with self._operation(deadline) as operation:
             found = self._collect(operation, limit, BEGINNING)
-            return [self.decode(item) for _, item in found.items], operation, found
+            return self.decode([item for _, item in found.items]), operation, found
 
     def walk(self) -> Iterator[T]:
         """Walk over all items, up to 1 MB of each partition at a time; one span each time that something is read."""
         if len(self.range.keys) > 1:
-            yield from walk_merged(self.range, self._numbered, self.is_wanted, self.decode)
+            yield from walk_merged(self.range, self._numbered, self.is_wanted, lambda item: self.decode((item,))[0])
             return
         start: ItemKey | None = None
         before: Operation | None = None
@@ -83,7 +83,7 @@ class RangeReader(Generic[T]):
         while True:
             with self._numbered(page_index, before) as operation:
                 body = operation.execute(self.range.request(self.range.keys[0], start=start)).body
-                models = [self.decode(item) for item in body.get("Items", ()) if self.is_wanted(item)]
+                models = self.decode(filter(self.is_wanted, body.get("Items", ())))
             yield from models
             start = body.get("LastEvaluatedKey")
             if not start:

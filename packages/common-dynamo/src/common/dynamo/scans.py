@@ -167,7 +167,7 @@ class EntityScan(Generic[M]):
         """
         require_whole_number("size", size, least=1)
         found, positions = self._gather(size, self._positions(after), deadline)
-        models = [self.plan.mapped.decode(item) for item in found.items]
+        models = self.plan.mapped.decode_all(found.items)
         ends = all(position.has_ended for position in positions)
         return Page(models, found.cost, found.scanned, None if ends else partial(self._cursor, positions))
 
@@ -181,7 +181,7 @@ class EntityScan(Generic[M]):
         if limit is not None:
             require_whole_number("limit", limit, least=0)
         found, _ = self._gather(limit, self._positions(None), deadline)
-        return [self.plan.mapped.decode(item) for item in found.items]
+        return self.plan.mapped.decode_all(found.items)
 
     def __iter__(self) -> Iterator[M]:
         """Walk over all items; each segment reads up to 1 MB when what it read before is used up."""

@@ -24,9 +24,16 @@ def item_size(item: Item) -> int:
         ValueError: Lists and maps are nested too deeply to be stored.
     """
     total = 0
-    for name, value in item.items():
-        text = value.get("S")
-        total += len(name) + (len(text) if text is not None and text.isascii() else value_size(value))
+    for name, value in item.items():  # most attributes need no call
+        total += len(name)
+        if (text := value.get("S")) is not None and text.isascii():
+            total += len(text)
+        elif (number := value.get("N")) is not None:
+            total += len(number) // 2 + 2
+        elif "BOOL" in value:
+            total += 1
+        else:
+            total += value_size(value)
     return total
 
 
@@ -57,7 +64,11 @@ def _number_size(content: Any) -> int:
 
 
 def _list_size(content: Any, levels: int) -> int:
-    return 3 + sum(1 + value_size(member, levels) for member in content)
+    size = 3
+    for member in content:
+        text = member.get("S")
+        size += 1 + (len(text) if text is not None and text.isascii() else value_size(member, levels))
+    return size
 
 
 def _map_size(content: Any, levels: int) -> int:

@@ -85,6 +85,10 @@ def _event_logger(provider: "LoggerProvider | None") -> "tuple[Logger, SeverityN
     return _logs.get_logger(SCOPE, _version(), provider, SCHEMA_URL), _logs.SeverityNumber.WARN
 
 
+_PAGED: Final = (Query, Scan)
+_SUPPRESSED: Final = _suppression_key()
+
+
 @dataclass(frozen=True, slots=True)
 class _Static:
     """What is known of an operation before it starts; built once per pattern and tables."""
@@ -162,7 +166,8 @@ class Telemetry:
         Returns:
             ``None`` under the suppression key: nothing of the operation is recorded.
         """
-        if otel_context.get_value(_suppression_key()):
+        context = otel_context.get_current()
+        if context.get(_SUPPRESSED):
             return None
         key = (name, operation, tables)
         static = self._statics.get(key)
@@ -172,8 +177,11 @@ class Telemetry:
         token = None
         now = time.time_ns()
         if self._spans != "off":
-            span = self._tracer.start_span(static.span_name, kind=self._kind, attributes=static.start, start_time=now)
-            token = otel_context.attach(trace.set_span_in_context(span))
+            span = self._tracer.start_span(
+                static.span_name, context, kind=self._kind, attributes=static.start, start_time=now
+            )
+            if span is not INVALID_SPAN:  # without an SDK it is current already
+                token = otel_context.attach(trace.set_span_in_context(span, context))
         return Recording(self, static, span, token, now, batch_size)
 
     def _static(self, name: str, operation: str, tables: tuple[str, ...]) -> _Static:
@@ -312,6 +320,7 @@ class Recording:
     _code = ""
     _cause: BaseException | None = None
     _canceled: tuple[str, ...] = ()
+    _capacity: dict[str, dict[str, Any]] | None = None
     operations: Iterable[HasParts] = ()
     """What the caller asked for, in order, where the next request is a transaction of that."""
     page_index: int | None = None
@@ -330,7 +339,6 @@ class Recording:
         self._now = now
         self._started = telemetry.clock()
         self._batch_size = batch_size
-        self._capacity: dict[str, dict[str, Any]] = {}
 
     def answered(self, request: Request, answer: Answer, cost: Cost, retries: int) -> None:
         """Note a call that succeeded, after *retries* further attempts."""
@@ -338,12 +346,14 @@ class Recording:
         self._last = answer
         if self._code:
             self._code, self._cause = "", None
-        self._cost += cost
-        if isinstance(request, Query | Scan):
+        self._cost = cost if self._cost is NOTHING else self._cost + cost
+        if isinstance(request, _PAGED):
             self._pages += 1
             self._found += answer.body.get("Count", 0)
             self._scanned += answer.body.get("ScannedCount", 0)
         if self._recording:
+            if self._capacity is None:
+                self._capacity = {}
             merge_capacity(self._capacity, answer.body.get("ConsumedCapacity"))
 
     def failed(self, outcome: Answer | WireFailure, code: str) -> None:

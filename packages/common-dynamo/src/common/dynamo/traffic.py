@@ -49,7 +49,7 @@ class TrafficWindow:
     def count(self, *, error: bool, attempts: int, throttles: int, trace_id: int = 0) -> None:
         """Count one call; *trace_id* is that of its span, 0 without one."""
         second = int(self._clock())
-        with self._lock:
+        with self._lock.raw:
             bucket = self._buckets.get(second)
             if bucket is None:
                 self._drop(second)

@@ -21,13 +21,14 @@ other types that pydantic writes as one JSON string    S
 
 from collections.abc import Callable, Mapping
 from dataclasses import field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from common.dynamo.decimals import at_scale, digits, integer_digits
+from common.dynamo.decimals import EXACT, MAX_DIGITS, at_scale, digits, integer_digits, unit_of
+from common.dynamo.generated_code import Inline
 from common.dynamo.key_components import datetime_text
 from common.dynamo.requests import AttributeValue
 from common.dynamo.value_classes import dataclass
@@ -80,6 +81,8 @@ class ValueCodec:
     """Of the fields of a model."""
     check: Callable[[Any], Any] | None = None
     """For a field of a model: validates a new value by the field's annotation, strictly; pydantic's ``ValidationError``."""
+    inline: Inline | None = None
+    """The same as :attr:`encode` and :attr:`decode`, for a compiled codec."""
 
 
 # Scalars --------------------------------------------------------------------------------------------------------------
@@ -180,21 +183,35 @@ def _decode_uuid(stored: AttributeValue) -> Any:
 _S: Final = frozenset({"S"})
 _N: Final = frozenset({"N"})
 
+_TEXT: Final = Inline("v['S']", "type(v) is str and v.isascii()", "{{'S': v}}")
+_INT: Final = Inline(
+    "int(v['N'])", "type(v) is int and -{limit} < v < {limit}", "{{'N': str(v)}}", {"limit": 10**MAX_DIGITS}
+)
+_BOOL: Final = Inline("v['BOOL']", "type(v) is bool", "{yes} if v else {no}", {"yes": _TRUE, "no": _FALSE})
+_BYTES: Final = Inline("v['B']", "type(v) is bytes", "{{'B': v}}")
+_DATETIME: Final = Inline(
+    "{parse}(v['S']) if v['S'][-1] == 'Z' else {decode}(v)",
+    "type(v) is {kind} and v.tzinfo is {utc}",
+    "{{'S': v.isoformat(timespec='microseconds')[:-6] + 'Z'}}",
+    {"parse": datetime.fromisoformat, "decode": _decode_datetime, "kind": datetime, "utc": UTC},
+)
+_UUID: Final = Inline("{kind}(v['S'])", "type(v) is {kind}", "{{'S': str(v)}}", {"kind": UUID})
+
 SCALARS: Final[Mapping[type, ValueCodec]] = {
-    str: ValueCodec(_S, encode_text, decode_text, str),
-    int: ValueCodec(_N, _encode_int, _decode_int, int),
-    bool: ValueCodec(frozenset({"BOOL"}), _encode_bool, _decode_bool, bool),
-    bytes: ValueCodec(frozenset({"B"}), _encode_bytes, _decode_bytes, object),
-    datetime: ValueCodec(_S, _encode_datetime, _decode_datetime, datetime),
+    str: ValueCodec(_S, encode_text, decode_text, str, inline=_TEXT),
+    int: ValueCodec(_N, _encode_int, _decode_int, int, inline=_INT),
+    bool: ValueCodec(frozenset({"BOOL"}), _encode_bool, _decode_bool, bool, inline=_BOOL),
+    bytes: ValueCodec(frozenset({"B"}), _encode_bytes, _decode_bytes, object, inline=_BYTES),
+    datetime: ValueCodec(_S, _encode_datetime, _decode_datetime, datetime, inline=_DATETIME),
     date: ValueCodec(_S, _encode_date, _decode_date, date),
-    UUID: ValueCodec(_S, _encode_uuid, _decode_uuid, UUID),
+    UUID: ValueCodec(_S, _encode_uuid, _decode_uuid, UUID, inline=_UUID),
 }
 
 
 def decimal_codec(scale: int | AnyScale) -> ValueCodec:
     """Return the codec of a Decimal at *scale*; on reading, the scale is restored."""
     if isinstance(scale, AnyScale):
-        return ValueCodec(_N, _encode_decimal, _decode_decimal, Decimal)
+        return ValueCodec(_N, _encode_decimal, _decode_decimal, Decimal, inline=_DECIMAL)
 
     def encode(value: Any) -> AttributeValue:
         if not isinstance(value, Decimal):
@@ -204,7 +221,13 @@ def decimal_codec(scale: int | AnyScale) -> ValueCodec:
     def decode(stored: AttributeValue) -> Any:
         return at_scale(Decimal(stored["N"]), scale)
 
-    return ValueCodec(_N, encode, decode, Decimal)
+    inline = Inline(
+        "{decimal}(v['N']).quantize({unit}, context={exact})",
+        "type(v) is {decimal}",
+        "{{'N': {digits}(v.quantize({unit}, context={exact}))}}",
+        {"decimal": Decimal, "unit": unit_of(scale), "exact": EXACT, "digits": digits},
+    )
+    return ValueCodec(_N, encode, decode, Decimal, inline=inline)
 
 
 def _encode_decimal(value: Any) -> AttributeValue:
@@ -215,6 +238,11 @@ def _encode_decimal(value: Any) -> AttributeValue:
 
 def _decode_decimal(stored: AttributeValue) -> Any:
     return Decimal(stored["N"])
+
+
+_DECIMAL: Final = Inline(
+    "{decimal}(v['N'])", "type(v) is {decimal}", "{{'N': {digits}(v)}}", {"decimal": Decimal, "digits": digits}
+)
 
 
 def choice_codec(options: Mapping[Any, str | int], kind: type) -> ValueCodec:
@@ -246,7 +274,13 @@ def enum_codec(enumeration: type[Enum]) -> ValueCodec:
             raise TypeError(f"a {enumeration.__name__}")
         return inner.encode(value)
 
-    return ValueCodec(inner.tags, encode, inner.decode, enumeration)
+    inline = None
+    if inner.tags == _S:
+        stored = {member: inner.encode(member) for member in enumeration}
+        read = {value["S"]: member for member, value in stored.items()}
+        names = {"read": read, "kind": enumeration, "stored": stored}
+        inline = Inline("{read}[v['S']]", "type(v) is {kind}", "{stored}[v]", names)
+    return ValueCodec(inner.tags, encode, inner.decode, enumeration, inline=inline)
 
 
 # Containers -----------------------------------------------------------------------------------------------------------
@@ -262,7 +296,8 @@ def nullable_codec(inner: ValueCodec) -> ValueCodec:
     def decode(stored: AttributeValue) -> Any:
         return None if "NULL" in stored else decode_inner(stored)
 
-    return ValueCodec(inner.tags | {"NULL"}, encode, decode, inner.kind, True, inner.member, inner.fields)
+    tags = inner.tags | {"NULL"}
+    return ValueCodec(tags, encode, decode, inner.kind, True, inner.member, inner.fields, inline=inner.inline)
 
 
 def _told_from_none(encoded: AttributeValue) -> AttributeValue:
@@ -284,7 +319,19 @@ def list_codec(member: ValueCodec, kind: type[list[Any]] | type[tuple[Any, ...]]
     def decode(stored: AttributeValue) -> Any:
         return kind([decode_member(each) for each in stored["L"]])
 
-    return ValueCodec(frozenset({"L"}), encode, decode, member=member)
+    return ValueCodec(frozenset({"L"}), encode, decode, member=member, inline=_inline_list(member, kind))
+
+
+def _inline_list(member: ValueCodec, kind: type) -> Inline | None:
+    inner = member.inline
+    if inner is None or member.nullable or kind is not list or not (inner.reads and inner.writes):
+        return None
+    return Inline(
+        f"[{inner.reads} for v in v['L']]",
+        "type(v) is list",
+        f"{{{{'L': [({inner.writes}) if {inner.accepts} else {{encode_member}}(v) for v in v]}}}}",
+        {**inner.names, "encode_member": member.encode},
+    )
 
 
 def set_codec(member: ValueCodec, kind: type[set[Any]] | type[frozenset[Any]]) -> ValueCodec:

@@ -1,11 +1,12 @@
 """Storing a whole model by an update, so that attributes which the model does not have stay as they are. Pure."""
 
 from collections.abc import Mapping
-from typing import Any
+from operator import itemgetter
+from typing import Any, Final
 
 from common.dynamo import requests as rq
 from common.dynamo.layout import PARTITION, SCHEMA, SCHEMA_PATH, SORT
-from common.dynamo.mapping import Mapped
+from common.dynamo.mapping import Mapped, WholeItemForm
 from common.dynamo.requests import AttributeValue
 
 __all__ = ["whole_item_update"]
@@ -30,21 +31,37 @@ def whole_item_update(
         condition: What must hold.
         counts: Adds 1 to the stored version instead of setting that of *item*.
     """
-    counter = mapped.versions.version if counts else None
-    key = {name: item[name] for name in (PARTITION, SORT)}
-    stamp: tuple[rq.Path, rq.SetValue] = (SCHEMA_PATH, rq.IfNotExists(SCHEMA_PATH, rq.Constant(item[SCHEMA])))
-    sets = tuple(
-        stamp if name == SCHEMA else (rq.Path((name,)), rq.Constant(value))
-        for name, value in item.items()
-        if name not in key and name != counter
-    )
-    add = () if counter is None else ((rq.Path((counter,)), rq.Constant({"N": "1"})),)
-    update = rq.Update(set=sets, remove=_absent_paths(mapped, item), add=add)
+    form = _form(mapped, item, counts=counts)
+    key = {PARTITION: item[PARTITION], SORT: item[SORT]}
+    assigned = rq.Assignments(form.assignments, form.values(item))
+    update = rq.Update(set=assigned, remove=form.remove, add=form.add)
     returns: rq.ReturnValues = "ALL_NEW" if counts else "NONE"
     return rq.UpdateItem(table=table, key=key, update=update, condition=condition, returns=returns)
 
 
-def _absent_paths(mapped: Mapped[Any], item: Mapping[str, AttributeValue]) -> tuple[rq.Path, ...]:
+_MOST_FORMS: Final = 256
+"""Kept per entity type; a form belongs to a choice of optional attributes."""
+
+
+def _form(mapped: Mapped[Any], item: Mapping[str, AttributeValue], *, counts: bool) -> WholeItemForm:
+    shape = (counts, *item)
+    form = mapped.forms.get(shape)
+    if form is None:
+        if len(mapped.forms) >= _MOST_FORMS:
+            mapped.forms.clear()
+        form = mapped.forms[shape] = _make_form(mapped, tuple(item), counts=counts)
+    return form
+
+
+def _make_form(mapped: Mapped[Any], names: tuple[str, ...], *, counts: bool) -> WholeItemForm:
+    counter = mapped.versions.version if counts else None
+    assigned = [name for name in names if name not in (PARTITION, SORT, counter)]
+    paths = tuple(SCHEMA_PATH if name == SCHEMA else rq.Path((name,)) for name in assigned)
     fields = [plan.attribute for plan in mapped.codec.plans.values()]
     indexed = [name for bound in mapped.indexes.values() for name in bound.names]
-    return tuple(rq.Path((name,)) for name in (*fields, *indexed) if name not in item)
+    return WholeItemForm(
+        rq.AssignmentForm(paths, frozenset({SCHEMA_PATH})),
+        itemgetter(*assigned),
+        remove=tuple(rq.Path((name,)) for name in (*fields, *indexed) if name not in names),
+        add=() if counter is None else ((rq.Path((counter,)), rq.Constant({"N": "1"})),),
+    )

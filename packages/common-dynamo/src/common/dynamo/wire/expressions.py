@@ -4,11 +4,14 @@ Names and values always go as placeholders, ``#a0`` and ``:v0``, numbered in ord
 and no value ever stands in an expression.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from common.dynamo.requests import (
     And,
+    AssignmentForm,
+    Assignments,
     AttributeValue,
     BeginsWith,
     Between,
@@ -28,6 +31,7 @@ from common.dynamo.requests import (
     Or,
     Path,
     Plus,
+    SetValue,
     Size,
     Update,
 )
@@ -43,13 +47,19 @@ class ExpressionTooLarge(ValueError):
 class Placeholders:
     """The names and values of all expressions of one request."""
 
-    __slots__ = ("names", "values")
+    __slots__ = ("_known", "names", "values")
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
         """Attribute name to placeholder."""
         self.values: dict[str, AttributeValue] = {}
         """Placeholder to value."""
+        self._known: dict[str, str] = {}
+
+    def begin(self, form: "_FormText", values: Sequence[AttributeValue]) -> None:
+        """Take the placeholders of *form* for the first ones, and *values* for theirs."""
+        self.names, self._known = form.names.copy(), form.explained
+        self.values = dict(zip(form.holders, values, strict=True))
 
     def name(self, name: str) -> str:
         """Return the placeholder of an attribute name."""
@@ -68,7 +78,8 @@ class Placeholders:
         """Return the request parameters that explain the placeholders."""
         parameters: dict[str, Any] = {}
         if self.names:
-            parameters["ExpressionAttributeNames"] = {placeholder: name for name, placeholder in self.names.items()}
+            known = len(self.names) == len(self._known)
+            parameters["ExpressionAttributeNames"] = self._known if known else _explained(self.names)
         if self.values:
             parameters["ExpressionAttributeValues"] = self.values
         return parameters
@@ -81,6 +92,30 @@ class Placeholders:
         for part in path.parts:
             text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{self.name(part)}"
         return text
+
+
+class _FormText(NamedTuple):
+    """The SET clause of a form, which is the same for all values."""
+
+    text: str
+    names: dict[str, str]
+    """Attribute name to placeholder."""
+    explained: dict[str, str]
+    """Placeholder to attribute name."""
+    holders: tuple[str, ...]
+    """The placeholders of the values."""
+
+
+@lru_cache(maxsize=4096)
+def _form_text(form: AssignmentForm) -> _FormText:
+    holders = Placeholders()
+    nothing: AttributeValue = {}
+    text = _set_clause(Assignments(form, (nothing,) * len(form.paths)), holders)
+    return _FormText(text, holders.names, _explained(holders.names), tuple(holders.values))
+
+
+def _explained(names: Mapping[str, str]) -> dict[str, str]:
+    return {placeholder: name for name, placeholder in names.items()}
 
 
 def condition_text(condition: Condition, holders: Placeholders) -> str:
@@ -98,13 +133,25 @@ def update_text(update: Update, holders: Placeholders) -> str:
     Raises:
         ExpressionTooLarge: It is over 4 KB.
     """
-    clauses = {
-        "SET": [f"{holders.path(path)} = {_operand(value, holders)}" for path, value in update.set],
-        "REMOVE": [holders.path(path) for path in _highest_first(update.remove)],
-        "ADD": [f"{holders.path(path)} {holders.value(value.value)}" for path, value in update.add],
-        "DELETE": [f"{holders.path(path)} {holders.value(value.value)}" for path, value in update.delete],
-    }
-    return _bounded(" ".join(f"{clause} {', '.join(actions)}" for clause, actions in clauses.items() if actions))
+    clauses = []
+    if isinstance(update.set, Assignments) and not holders.names:
+        form = _form_text(update.set.form)
+        holders.begin(form, update.set.values)
+        clauses.append(form.text)
+    elif update.set:
+        clauses.append(_set_clause(update.set, holders))
+    if update.remove:
+        clauses.append(f"REMOVE {', '.join(map(holders.path, _highest_first(update.remove)))}")
+    for clause, members in (("ADD", update.add), ("DELETE", update.delete)):
+        if members:
+            actions = [f"{holders.path(path)} {holders.value(value.value)}" for path, value in members]
+            clauses.append(f"{clause} {', '.join(actions)}")
+    return _bounded(" ".join(clauses))
+
+
+def _set_clause(assigned: Iterable[tuple[Path, SetValue]], holders: Placeholders) -> str:
+    actions = [f"{holders.path(path)} = {_operand(value, holders)}" for path, value in assigned]
+    return f"SET {', '.join(actions)}"
 
 
 def key_condition_text(key: KeyCondition, holders: Placeholders) -> str:
