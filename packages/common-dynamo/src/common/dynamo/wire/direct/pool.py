@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from common.dynamo.wire import NotSent
 from common.dynamo.wire.direct.connection import Connection
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Pool"]
 
 
-_LOOK: Final = 0.01
-"""Seconds after which a thread that waits looks by itself, since another one may have heard of the departure."""
+_LOOK: Final = 0.1
+"""Seconds after which a thread that waits looks by itself, since who should have rung may have been interrupted."""
 
 
 class Pool:
@@ -59,14 +60,14 @@ class Pool:
         self._largest = largest_answer
         self._timer = timer
         self._refill()
+        _POOLS.add(self)
 
     def _refill(self) -> None:
-        self._pid = os.getpid()
         self._idle: list[Connection] = []  # append and pop are atomic
         # Who uses a connection or waits for one, in the order in which they came. A thread is in it once, whatever an
         # exception out of a signal handler keeps it from doing, so that no cancelled call costs a place (decision 0292).
-        self._users: dict[int, None] = {}
-        self._departures: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # One that waits has a bell, which is rung when it is its turn.
+        self._users: dict[int, queue.SimpleQueue[None] | None] = {}
 
     def take(self, deadline: float) -> Connection:
         """Return a connection that nobody else uses: the one used last that is fresh enough, else a new one.
@@ -74,8 +75,6 @@ class Pool:
         Raises:
             NotSent: None could be made, or none was given back, before *deadline*.
         """
-        if self._pid != os.getpid():
-            self._leave_to_parent()
         try:
             self._users[get_ident()] = None
             if len(self._users) > self._size:
@@ -87,25 +86,29 @@ class Pool:
 
     def _wait_for_place(self, deadline: float) -> None:
         """Wait until this thread is among the first that came."""
+        bell = self._users[get_ident()] = queue.SimpleQueue()
         while get_ident() not in list(self._users)[: self._size]:
             left = deadline - self._timer()
             if left <= 0:
                 raise NotSent("all connections are in use")
             with suppress(queue.Empty):
-                self._departures.get(timeout=min(left, _LOOK))
+                bell.get(timeout=min(left, _LOOK))
 
     def _depart(self) -> None:
         """Leave the place of this thread to others."""
         self._users.pop(get_ident(), None)
         if len(self._users) >= self._size:
-            self._departures.put(None)
+            next_one = list(self._users.values())[self._size - 1 : self._size]
+            for bell in next_one:  # none where others have left meanwhile
+                if bell is not None:
+                    bell.put(None)
 
     def give_back(self, connection: Connection) -> None:
         """Keep *connection* for the next request, or close it where it is in no state for one."""
-        if connection.is_reusable and self._pid == os.getpid():
+        if connection.is_reusable:
             self._idle.append(connection)
             if len(self._idle) > 1:
-                self._close_oldest()
+                self._close_oldest(connection.used_at or 0.0)
         else:
             connection.close()
         self._depart()
@@ -136,18 +139,15 @@ class Pool:
             connection.close()
         return None
 
-    def _close_oldest(self) -> None:
+    def _close_oldest(self, now: float) -> None:
         """Close the connection that has waited longest, where it has waited too long."""
         try:
-            connection = self._idle.pop(0)
+            if (self._idle[0].used_at or 0.0) <= now - self._idle_limit:
+                self._idle.pop(0).close()
         except IndexError:  # another thread was faster
             return
-        if connection.used_at is not None and connection.used_at > self._timer() - self._idle_limit:
-            self._idle.insert(0, connection)
-        else:
-            connection.close()
 
-    def _leave_to_parent(self) -> None:
+    def leave_to_parent(self) -> None:
         """After a fork: close our copies of the sockets, whose other end goes on talking to the parent."""
         idle = self._idle
         self._refill()
@@ -187,3 +187,15 @@ class Pool:
             sock.close()
             raise
         return sock
+
+
+_POOLS: WeakSet[Pool] = WeakSet()
+
+
+def _leave_all_to_parent() -> None:
+    for pool in _POOLS:
+        pool.leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_all_to_parent)
