@@ -59,6 +59,7 @@ class Pool:
         self._idle_limit = idle
         self._largest = largest_answer
         self._timer = timer
+        self._is_closed = False
         self._refill()
         _POOLS.add(self)
 
@@ -105,7 +106,7 @@ class Pool:
 
     def give_back(self, connection: Connection) -> None:
         """Keep *connection* for the next request, or close it where it is in no state for one."""
-        if connection.is_reusable:
+        if connection.is_reusable and not self._is_closed:
             self._idle.append(connection)
             if len(self._idle) > 1:
                 self._close_oldest(connection.used_at or 0.0)
@@ -116,11 +117,15 @@ class Pool:
     def replace(self, connection: Connection, deadline: float) -> Connection:
         """Close *connection* and return a new one in its place; see :meth:`take`. Others as old are closed too."""
         connection.close()
-        self.close()
+        self._close_idle()
         return self._connect(deadline)
 
     def close(self) -> None:
-        """Close the connections that wait."""
+        """Close the connections that wait, and the others as soon as they are given back."""
+        self._is_closed = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         while self._idle:
             try:
                 self._idle.pop().close()
@@ -142,6 +147,7 @@ class Pool:
     def _close_oldest(self, now: float) -> None:
         """Close the connection that has waited longest, where it has waited too long."""
         try:
+            # It stays where it is meanwhile: who found it missing would open another one.
             if (self._idle[0].used_at or 0.0) <= now - self._idle_limit:
                 self._idle.pop(0).close()
         except IndexError:  # another thread was faster
