@@ -94,7 +94,11 @@ class ModelCodec(Generic[M]):
 
     def decode_plain(self, item: Item) -> M:
         """Same as :meth:`decode` for a plain codec, in one pass: what misfits raises whatever Python makes of it."""
-        model: M = self.model.__pydantic_validator__.validate_python(self.fields.read(item), strict=True)
+        return self.validated(self.fields.read(item))
+
+    def validated(self, values: Mapping[str, Any]) -> M:
+        """Return the model of *values*, by input name; raises pydantic's ``ValidationError``."""
+        model: M = self.model.__pydantic_validator__.validate_python(values, strict=True)
         return model
 
     def encode(self, values: Mapping[str, Any]) -> dict[str, AttributeValue]:
@@ -149,10 +153,9 @@ class ModelCodec(Generic[M]):
         if self.spreads or self.row_scales:
             self._gather(item, values)
         try:
-            model: M = self.model.__pydantic_validator__.validate_python(values, strict=True)
+            return self.validated(values)
         except ValidationError as error:
             raise self._invalid(item, error) from None
-        return model
 
     def _read(self, item: Item) -> dict[str, Any]:
         values = dict(self.blank)

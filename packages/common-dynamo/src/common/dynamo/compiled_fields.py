@@ -12,10 +12,11 @@ __all__ = ["CompiledFields"]
 
 Read = Callable[[Item], dict[str, Any]]
 Write = Callable[[Mapping[str, Any]], dict[str, AttributeValue]]
+Store = Callable[[Mapping[str, Any]], tuple[dict[str, AttributeValue], dict[str, Any]]]
 
 
 class CompiledFields:
-    """Reads and writes the fields of one model. Both functions are made when they are first needed.
+    """Reads and writes the fields of one model. The functions are made when they are first needed.
 
     They raise whatever a misfit makes Python raise; who calls them then goes field by field, to tell which one it was.
 
@@ -24,7 +25,7 @@ class CompiledFields:
         blank: What absent attributes read as, by input name.
     """
 
-    __slots__ = ("_blank", "_plans", "read", "write")
+    __slots__ = ("_blank", "_plans", "read", "store", "write")
 
     def __init__(self, plans: Sequence[FieldPlan], blank: Mapping[str, Any]) -> None:
         self._plans = plans
@@ -33,6 +34,8 @@ class CompiledFields:
         """Item to the values that the model's validator takes, by input name."""
         self.write: Write = self._first_write
         """Field values to attributes."""
+        self.store: Store = self._first_store
+        """Field values to attributes, and to what reading these would give, by input name."""
 
     def reader(self) -> Read:
         """Return :attr:`read` for many items."""
@@ -46,6 +49,10 @@ class CompiledFields:
     def _first_write(self, values: Mapping[str, Any]) -> dict[str, AttributeValue]:
         self.write = _compiled_write(self._plans)
         return self.write(values)
+
+    def _first_store(self, values: Mapping[str, Any]) -> tuple[dict[str, AttributeValue], dict[str, Any]]:
+        self.store = _compiled_store(self._plans, self._blank)
+        return self.store(values)
 
 
 def _compiled_read(plans: Sequence[FieldPlan], blank: Mapping[str, Any]) -> Read:
@@ -74,18 +81,30 @@ def _compiled_write(plans: Sequence[FieldPlan]) -> Write:
     constants = Constants(NULL=NULL)
     body = ["attributes = {}"]
     for number, plan in enumerate(plans):
-        body += [f"v = values[{plan.field!r}]", *_write_lines(plan, number, constants)]
+        body += [f"v = values[{plan.field!r}]", *_write_lines(plan, number, constants, reads_back=False)]
     return define("write", "values", [*body, "return attributes"], constants)
 
 
-def _write_lines(plan: FieldPlan, number: int, constants: Constants) -> list[str]:
+def _compiled_store(plans: Sequence[FieldPlan], blank: Mapping[str, Any]) -> Store:
+    constants = Constants(NULL=NULL, blank=dict(blank))
+    body = ["attributes = {}", "stored = blank.copy()"]
+    for number, plan in enumerate(plans):
+        body += [f"v = values[{plan.field!r}]", *_write_lines(plan, number, constants, reads_back=True)]
+    return define("store", "values", [*body, "return attributes, stored"], constants)
+
+
+def _write_lines(plan: FieldPlan, number: int, constants: Constants, *, reads_back: bool) -> list[str]:
     codec, target = plan.codec, f"attributes[{plan.attribute!r}]"
-    constants[f"encode_{number}"] = codec.encode
-    other = [f"v = encode_{number}(v)", f"{target} = v" if plan.keeps_null else f"if v is not NULL: {target} = v"]
+    constants[f"encode_{number}"], constants[f"decode_{number}"] = codec.encode, codec.decode
+    as_is = f"; stored[{plan.input!r}] = v" if reads_back else ""
+    decoded = f"; stored[{plan.input!r}] = decode_{number}(v)" if reads_back else ""
+    condition = "if True" if plan.keeps_null else "if v is not NULL"
+    other = [f"v = encode_{number}(v)", f"{condition}: {target} = v{decoded}"]
     if codec.inline is None or not codec.inline.writes:
         return other
     inline = constants.taking(codec.inline, number)
-    lines = [f"if {inline.accepts}:", f"    {target} = {inline.writes}"]
+    becomes = f"v = {inline.becomes}; " if inline.becomes else ""
+    lines = [f"if {inline.accepts}:", f"    {becomes}{target} = {inline.writes}{as_is}"]
     if codec.nullable and not plan.keeps_null:
         lines += ["elif v is None:", "    pass"]
     return [*lines, "else:", *(f"    {line}" for line in other)]

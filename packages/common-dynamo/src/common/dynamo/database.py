@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from random import SystemRandom
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast, get_args
 
@@ -48,6 +47,11 @@ M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 
 
+def _drawn() -> float:
+    """Return a number in [0, 1) of the system's own, which a fork does not repeat."""
+    return (int.from_bytes(os.urandom(7)) >> 3) * 2.0**-53
+
+
 class Database(UnitsOfWork, TableSet):
     """One or more tables on one engine. Thread-safe and fork-safe; a context manager that closes.
 
@@ -72,7 +76,7 @@ class Database(UnitsOfWork, TableSet):
         self._table = options.get("table", "app")
         self._tables = dict(options.get("tables", {}))
         self._own_table = self._tables.get("default", self._table)
-        self._random = options.get("random", SystemRandom().random)
+        self._random = options.get("random", _drawn)
         self._cursors = Cursors(options.get("cursor_keys", ()))
         self._daos: dict[int, DAO[Any]] = {}
         self._shared: dict[type, Any] = {}
@@ -269,6 +273,8 @@ class Database(UnitsOfWork, TableSet):
 
     def new_write_id(self) -> str:
         """Return an id that no other write has: 21 hex digits, 84 random bits."""
+        if self._random is _drawn:  # the same, for one call of the system instead of two
+            return os.urandom(11).hex()[1:]
         return f"{int(self._random() * 2**52):013x}{int(self._random() * 2**32):08x}"
 
     def declare(self, patterns: "Iterable[AccessPattern]") -> None:

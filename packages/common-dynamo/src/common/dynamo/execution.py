@@ -234,6 +234,8 @@ class Operation:
         """
         watch = self._watch
         if watch is None:
+            if not self._executor.interceptors.interceptors:
+                return self._attempt(request, resend=resend)
             return self._observed(request, resend=resend)
         planned = watch.begin(request)
         try:

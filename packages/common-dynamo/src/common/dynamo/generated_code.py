@@ -12,7 +12,7 @@ from common.dynamo.value_classes import dataclass
 __all__ = ["Constants", "Inline", "define"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inline:
     """Source by which generated code handles the usual values of a field itself, without a call.
 
@@ -23,6 +23,8 @@ class Inline:
     """Expression for the Python value in the attribute value ``v``; empty: the decoder is called."""
     accepts: str = ""
     """Condition on the Python value ``v`` under which :attr:`writes` holds; else the encoder is called."""
+    becomes: str = ""
+    """Expression for ``v`` as it reads back, which :attr:`writes` takes; empty: as it is."""
     writes: str = ""
     """Expression for what is stored; empty: the encoder is called."""
     names: Mapping[str, Any] = field(default_factory=dict)
@@ -36,8 +38,12 @@ class Constants(dict[str, Any]):
         """Return *inline* with its names filled in, after taking what they stand for; *number* tells it from others."""
         called = {name: f"{name}_{number}" for name in inline.names}
         self.update({called[name]: value for name, value in inline.names.items()})
-        reads, accepts, writes = (text.format(**called) for text in (inline.reads, inline.accepts, inline.writes))
-        return Inline(reads, accepts, writes)
+        return Inline(
+            reads=inline.reads.format(**called),
+            accepts=inline.accepts.format(**called),
+            becomes=inline.becomes.format(**called),
+            writes=inline.writes.format(**called),
+        )
 
 
 def define(name: str, parameter: str, body: Sequence[str], constants: Mapping[str, Any]) -> Callable[[Any], Any]:

@@ -56,7 +56,7 @@ class Mapped(Generic[M]):
     """The schema of the type, and the steps to it from older ones."""
     native: Mapping[str, BoundMultiKey] = field(default_factory=dict)
     """The indexes whose keys are attributes of the model themselves; nothing is written for them."""
-    forms: dict[tuple[bool | str, ...], WholeItemForm] = field(default_factory=dict, repr=False, compare=False)
+    forms: dict[tuple[object, ...], WholeItemForm] = field(default_factory=dict, repr=False, compare=False)
     """Made so far, by whether the version is counted up and the names of the item's attributes."""
 
     # Keys
@@ -123,14 +123,33 @@ class Mapped(Generic[M]):
 
     def encode_row(self, row: Mapping[str, Any]) -> dict[str, AttributeValue]:
         """Return the whole item of a *row*, field name to value, without a write id."""
-        item = self.key.attributes(row)
-        item.update(self.stamps)
-        item.update(self.codec.encode(row))
+        return self._item(row, self.codec.encode(row))
+
+    def _item(self, row: Mapping[str, Any], attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
+        item = {**self.key.attributes(row), **self.stamps, **attributes}
         if self.indexes:
             item.update(self.index_keys(row))
         for native in self.native.values():
             native.check(row)
         return item
+
+    def store(self, row: Mapping[str, Any]) -> tuple[dict[str, AttributeValue], M]:
+        """Return the whole item of a *row*, without a write id, and the model as a reader of it would see it.
+
+        Raises:
+            InvalidInput: A value cannot be stored, or the model does not fit its own annotations.
+        """
+        codec = self.codec
+        if codec.is_plain:
+            try:
+                attributes, values = codec.fields.store(row)
+                return self._item(row, attributes), codec.validated(values)
+            except InvalidInput:
+                raise
+            except Exception:  # noqa: BLE001, S110 - whatever it was, the way below tells it
+                pass
+        item = self.encode_row(row)
+        return item, self.read_back(item)
 
     def read_back(self, item: Item) -> M:
         """Return the model as a reader of *item* would see it; so nothing is stored that cannot be read.
@@ -138,11 +157,6 @@ class Mapped(Generic[M]):
         Raises:
             InvalidInput: The model does not fit its own annotations.
         """
-        if self.codec.is_plain:
-            try:
-                return self.codec.decode_plain(item)
-            except Exception:  # noqa: BLE001, S110 - whatever it was, the way below tells it
-                pass
         try:
             return self.codec.decode(item)
         except Misfit as misfit:

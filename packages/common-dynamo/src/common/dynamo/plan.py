@@ -112,7 +112,7 @@ class Plan(Generic[M]):
             )
         now, write_id = self.clock(), self.new_write_id()
         row = vars(model) if version is None else {**vars(model), version: (seen or 0) + 1}
-        item = self._item(model, row, write_id)
+        item, stored = self._stored(row, write_id)
         conditions = [] if seen is None else [is_alive(self.entity, now), has_version(self.mapped, seen)]
         locks: tuple[Any, ...] = ()
         if old is not None and self.entity.unique:
@@ -130,7 +130,7 @@ class Plan(Generic[M]):
             write_id=write_id,
             now=now,
             expected=seen,
-            model=None if counts else self.mapped.read_back(item),
+            model=None if counts else stored,
             needs_form=own_form(self.mapped) is not None and condition is not None,
         )
 
@@ -155,7 +155,8 @@ class Plan(Generic[M]):
         require_flag("replace", replace)
         require_flag("unlocked", unlocked)
         self.mapped.require_own(model)
-        self._check_given(old)
+        if old is not None:
+            self._check_given(old)
         spreads = self.mapped.codec.spreads
         if spreads and not replace:
             raise ConfigurationError(
@@ -172,7 +173,7 @@ class Plan(Generic[M]):
         now, write_id = self.clock(), self.new_write_id()
         version = self.entity.version
         row = vars(model) if version is None else {**vars(model), version: 1}
-        item = self._item(model, row, write_id)
+        item, stored = self._stored(row, write_id)
         return Write(
             verb=verb,
             mapped=self.mapped,
@@ -181,14 +182,15 @@ class Plan(Generic[M]):
             write_id=write_id,
             now=now,
             expected=0 if verb == "put" else None,
-            model=self.mapped.read_back(item),
+            model=stored,
         )
 
-    def _item(self, model: M, row: Mapping[str, Any], write_id: str) -> dict[str, AttributeValue]:
-        item = self.mapped.encode_row(row)
+    def _stored(self, row: Mapping[str, Any], write_id: str) -> tuple[dict[str, AttributeValue], M]:
+        """Return the item of *row*, and the model as it will be read."""
+        item, model = self.mapped.store(row)
         item[WRITE_ID] = {"S": write_id}
         self._check_size(item)
-        return item
+        return item, model
 
     def _check_size(self, values: Mapping[str, AttributeValue]) -> None:
         """Refuse what no item can hold: attribute name to value."""

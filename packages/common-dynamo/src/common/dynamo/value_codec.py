@@ -183,19 +183,26 @@ def _decode_uuid(stored: AttributeValue) -> Any:
 _S: Final = frozenset({"S"})
 _N: Final = frozenset({"N"})
 
-_TEXT: Final = Inline("v['S']", "type(v) is str and v.isascii()", "{{'S': v}}")
+_TEXT: Final = Inline(reads="v['S']", accepts="type(v) is str and v.isascii()", writes="{{'S': v}}")
 _INT: Final = Inline(
-    "int(v['N'])", "type(v) is int and -{limit} < v < {limit}", "{{'N': str(v)}}", {"limit": 10**MAX_DIGITS}
+    reads="int(v['N'])",
+    accepts="type(v) is int and -{limit} < v < {limit}",
+    writes="{{'N': str(v)}}",
+    names={"limit": 10**MAX_DIGITS},
 )
-_BOOL: Final = Inline("v['BOOL']", "type(v) is bool", "{yes} if v else {no}", {"yes": _TRUE, "no": _FALSE})
-_BYTES: Final = Inline("v['B']", "type(v) is bytes", "{{'B': v}}")
+_BOOL: Final = Inline(
+    reads="v['BOOL']", accepts="type(v) is bool", writes="{yes} if v else {no}", names={"yes": _TRUE, "no": _FALSE}
+)
+_BYTES: Final = Inline(reads="v['B']", accepts="type(v) is bytes", writes="{{'B': v}}")
 _DATETIME: Final = Inline(
-    "{parse}(v['S']) if v['S'][-1] == 'Z' else {decode}(v)",
-    "type(v) is {kind} and v.tzinfo is {utc}",
-    "{{'S': v.isoformat(timespec='microseconds')[:-6] + 'Z'}}",
-    {"parse": datetime.fromisoformat, "decode": _decode_datetime, "kind": datetime, "utc": UTC},
+    reads="{parse}(v['S']) if v['S'][-1] == 'Z' else {decode}(v)",
+    accepts="type(v) is {kind} and v.tzinfo is {utc}",
+    writes="{{'S': v.isoformat(timespec='microseconds')[:-6] + 'Z'}}",
+    names={"parse": datetime.fromisoformat, "decode": _decode_datetime, "kind": datetime, "utc": UTC},
 )
-_UUID: Final = Inline("{kind}(v['S'])", "type(v) is {kind}", "{{'S': str(v)}}", {"kind": UUID})
+_UUID: Final = Inline(
+    reads="{kind}(v['S'])", accepts="type(v) is {kind}", writes="{{'S': str(v)}}", names={"kind": UUID}
+)
 
 SCALARS: Final[Mapping[type, ValueCodec]] = {
     str: ValueCodec(_S, encode_text, decode_text, str, inline=_TEXT),
@@ -221,11 +228,13 @@ def decimal_codec(scale: int | AnyScale) -> ValueCodec:
     def decode(stored: AttributeValue) -> Any:
         return at_scale(Decimal(stored["N"]), scale)
 
+    unit = unit_of(scale)
     inline = Inline(
-        "{decimal}(v['N']).quantize({unit}, context={exact})",
-        "type(v) is {decimal}",
-        "{{'N': {digits}(v.quantize({unit}, context={exact}))}}",
-        {"decimal": Decimal, "unit": unit_of(scale), "exact": EXACT, "digits": digits},
+        reads="{decimal}(v['N']).quantize({unit}, context={exact})",
+        accepts="type(v) is {decimal}",
+        becomes="v.quantize({unit}, context={exact}) or {zero}",  # of two zeros, the one without a sign
+        writes="{{'N': {digits}(v)}}",
+        names={"decimal": Decimal, "unit": unit, "exact": EXACT, "zero": 0 * unit, "digits": digits},
     )
     return ValueCodec(_N, encode, decode, Decimal, inline=inline)
 
@@ -240,9 +249,7 @@ def _decode_decimal(stored: AttributeValue) -> Any:
     return Decimal(stored["N"])
 
 
-_DECIMAL: Final = Inline(
-    "{decimal}(v['N'])", "type(v) is {decimal}", "{{'N': {digits}(v)}}", {"decimal": Decimal, "digits": digits}
-)
+_DECIMAL: Final = Inline(reads="{decimal}(v['N'])", names={"decimal": Decimal})
 
 
 def choice_codec(options: Mapping[Any, str | int], kind: type) -> ValueCodec:
@@ -279,7 +286,7 @@ def enum_codec(enumeration: type[Enum]) -> ValueCodec:
         stored = {member: inner.encode(member) for member in enumeration}
         read = {value["S"]: member for member, value in stored.items()}
         names = {"read": read, "kind": enumeration, "stored": stored}
-        inline = Inline("{read}[v['S']]", "type(v) is {kind}", "{stored}[v]", names)
+        inline = Inline(reads="{read}[v['S']]", accepts="type(v) is {kind}", writes="{stored}[v]", names=names)
     return ValueCodec(inner.tags, encode, inner.decode, enumeration, inline=inline)
 
 
@@ -324,14 +331,14 @@ def list_codec(member: ValueCodec, kind: type[list[Any]] | type[tuple[Any, ...]]
 
 def _inline_list(member: ValueCodec, kind: type) -> Inline | None:
     inner = member.inline
-    if inner is None or member.nullable or kind is not list or not (inner.reads and inner.writes):
+    if inner is None or not inner.reads or member.nullable or kind is not list:
         return None
-    return Inline(
-        f"[{inner.reads} for v in v['L']]",
-        "type(v) is list",
-        f"{{{{'L': [({inner.writes}) if {inner.accepts} else {{encode_member}}(v) for v in v]}}}}",
-        {**inner.names, "encode_member": member.encode},
-    )
+    reads, names = f"[{inner.reads} for v in v['L']]", {**inner.names, "encode_member": member.encode}
+    if not inner.writes or inner.becomes:
+        return Inline(reads=reads, names=names)
+    member_writes = f"({inner.writes}) if {inner.accepts} else {{encode_member}}(v)"
+    writes = f"{{{{'L': [{member_writes} for v in v]}}}}"
+    return Inline(reads=reads, accepts="type(v) is list", writes=writes, names=names)
 
 
 def set_codec(member: ValueCodec, kind: type[set[Any]] | type[frozenset[Any]]) -> ValueCodec:
