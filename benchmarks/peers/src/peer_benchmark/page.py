@@ -30,7 +30,7 @@ METHOD = """\
 - Figures are the processor time of the client's process, all threads, per call; the server is a process of its own.
   In every round all rows take turns in a shuffled order; a ratio is taken within its round, the median of the rounds is shown, and in brackets between which values the middle half lies.
 - Garbage is collected before each sample and as usual within it; what the process had before the first sample is left out of that.
-- Cold start is the processor time of a fresh process from its first import to its first item, without the interpreter's own start.
+- Cold start is the processor time of a fresh process from its first import to its first item, from compiled modules and without the interpreter's own start.
 - Eight threads get one order each, over and over; what counts is gets per second of wall time.
   The server shares the machine's cores with the client.
 - Memory per connection is what a process grows by when it opens 50 connections at once, divided by those that it keeps; the threads were there before, and small objects come from the system's allocator, which gives memory back.
