@@ -277,7 +277,8 @@ def test_a_batch_is_done_in_part(wire: Wire, plan: FaultPlan) -> None:
 
 def test_a_network_wire_takes_the_same_plan(dynoxide: Dynoxide, table_name: str, plan: FaultPlan) -> None:
     """Faults, late requests and stale answers work around any wire."""
-    wire = FaultyWire(network_wire(dynoxide.endpoint_url), plan)
+    plain = network_wire(dynoxide.endpoint_url)
+    wire = FaultyWire(plain, plan)
     wire.send(CreateTable(definition=definition(table_name)), 5.0)
     put = PutItem(table=table_name, item={**key("a", "1"), "n": N(1)})
     read = GetItem(table=table_name, key=key("a", "1"))
@@ -289,6 +290,6 @@ def test_a_network_wire_takes_the_same_plan(dynoxide: Dynoxide, table_name: str,
     assert {"1"} == {wire.send(read, 5.0).body["Item"]["n"]["N"] for _ in range(20)}
     wire.send(PutItem(table=table_name, item={**key("a", "1"), "n": N(2)}), 5.0)
     assert {"1", "2"} == {wire.send(read, 5.0).body["Item"]["n"]["N"] for _ in range(40)}
-    assert ("boto", wire.endpoint) == (wire.name, ("127.0.0.1", dynoxide.port))
+    assert (plain.name, ("127.0.0.1", dynoxide.port)) == (wire.name, wire.endpoint)
     assert "seed 7" in wire.reason
     wire.close()

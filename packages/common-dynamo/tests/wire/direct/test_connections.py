@@ -331,6 +331,22 @@ def test_a_closed_wire_holds_no_connection(server: ScriptedServer, connect: Conn
     server.wait_until(lambda server: server.open_connections == 0)
 
 
+def test_a_connection_that_comes_back_to_a_closed_wire_is_closed(server: ScriptedServer, connect: Connect) -> None:
+    """A thread that is still busy ends its call, and leaves nothing behind."""
+    server.then(replace(EMPTY, pieces=(b"", *EMPTY.pieces), pause=0.3))
+    wire = connect()
+    outcomes: list[int] = []
+    busy = threading.Thread(target=lambda: outcomes.append(wire.send(GET, 5.0).status))
+    busy.start()
+    server.wait_until(lambda server: len(server.requests) == 1)
+
+    wire.close()
+    busy.join()
+
+    assert [200] == outcomes
+    server.wait_until(lambda server: server.open_connections == 0)
+
+
 # Forks ------------------------------------------------------------------------------------------------------------
 
 
