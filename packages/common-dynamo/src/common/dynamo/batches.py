@@ -48,11 +48,12 @@ def read_batch(operation: Operation, table: str, keys: Sequence[ItemKey], *, con
     Raises:
         Unavailable: Something was still unprocessed at the deadline.
     """
-    distinct = {_identity(key): key for key in keys}
+    identities = [_identity(key) for key in keys]
+    distinct = dict(zip(identities, keys, strict=True))
     found: dict[_Identity, Item] = {}
     for chunk in _chunks(list(distinct.values()), READ_CHUNK):
         _read_chunk(operation, table, chunk, found, consistent=consistent)
-    return [found.get(_identity(key)) for key in keys]
+    return [found.get(identity) for identity in identities]
 
 
 def _read_chunk(
@@ -62,7 +63,7 @@ def _read_chunk(
     while keys:
         body = operation.execute(rq.BatchGetItem(keys={table: keys}, consistent=consistent)).body
         for item in body.get("Responses", {}).get(table, ()):
-            found[_identity(item)] = item
+            found[item[PARTITION]["S"], item[SORT]["S"]] = item
         keys = tuple(body.get("UnprocessedKeys", {}).get(table, {}).get("Keys", ()))
         rounds += 1
         if keys and not _wait(operation, len(keys), rounds):

@@ -86,11 +86,8 @@ class ModelCodec(Generic[M]):
     """What absent attributes read as, by input name."""
     fields: CompiledFields
     """Reads and writes the fields of :attr:`plans` in one pass."""
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether every field stands in an attribute of its own, and nothing depends on the rest of the row."""
-        return not (self.spreads or self.row_scales)
+    is_plain: bool
+    """Whether every field stands in an attribute of its own, and nothing depends on the rest of the row."""
 
     def decode_plain(self, item: Item) -> M:
         """Same as :meth:`decode` for a plain codec, in one pass: what misfits raises whatever Python makes of it."""
@@ -111,7 +108,7 @@ class ModelCodec(Generic[M]):
             attributes = self.fields.write(values)
         except Exception:  # noqa: BLE001 - whatever it was, going field by field tells which one it was
             attributes = self._written(values)
-        if self.spreads or self.row_scales:
+        if not self.is_plain:
             self._spread_out(values, attributes)
         return attributes
 
@@ -150,7 +147,7 @@ class ModelCodec(Generic[M]):
             values = self.fields.read(item)
         except Exception:  # noqa: BLE001 - whatever it was, going field by field tells which one it was
             values = self._read(item)
-        if self.spreads or self.row_scales:
+        if not self.is_plain:
             self._gather(item, values)
         try:
             return self.validated(values)
@@ -263,7 +260,8 @@ def compile_codec(
     row_scales = tuple(RowScale(name, rule) for name, rule in scales.items() if callable(rule))
     blank = {plan.input: plan.absent for plan in plans.values() if plan.absent is not MISSING}
     fields = CompiledFields(tuple(plans.values()), blank)
-    return ModelCodec(model, plans, spreads, row_scales, blank, fields), reader.faults
+    is_plain = not (spreads or row_scales)
+    return ModelCodec(model, plans, spreads, row_scales, blank, fields, is_plain), reader.faults
 
 
 def _spread(plan: FieldPlan, prefix: str, faults: list[str]) -> Spread:

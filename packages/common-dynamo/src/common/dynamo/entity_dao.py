@@ -145,7 +145,10 @@ class DAO(Generic[M]):
         wanted = [self.plan.mapped.item_key(key) for key in require_iterable("keys", keys, "keys")]
         with self._operation("batch_get", "BatchGetItem", deadline) as operation:
             items = read_batch(operation, self.plan.table, wanted, consistent=consistent)
-            return [visible(self.plan, item, include_expired=include_expired) for item in items]
+            if self.plan.entity.ttl is not None and not include_expired:
+                return [visible(self.plan, item) for item in items]
+            models = iter(self.plan.mapped.decode_all([item for item in items if item is not None]))
+            return [None if item is None else next(models) for item in items]
 
     def query(self, index: Index | str | None = None, *, consistent: bool = False, **fields: Any) -> EntityQuery[M]:
         """Return a query by *fields*: the partition key's, then the sort key's from the left.
@@ -234,7 +237,7 @@ class DAO(Generic[M]):
         if not self.plan.entity.unique:
             return self._send("put", self.plan.put(model, replace=replace, unlocked=unlocked), deadline)
 
-        def build(old: M | None) -> Write[M]:
+        def build(old: "M | None") -> "Write[M]":
             seen = self.plan.version_of(model)
             if old is None and seen and not unlocked:
                 raise VersionConflict(f"put {self.plan.entity.name}: the item has been deleted.", expected=seen)
@@ -283,7 +286,7 @@ class DAO(Generic[M]):
         once = request_id is not None
         plan = self.plan if request_id is None else replace(self.plan, new_write_id=_write_id_of(request_id))
 
-        def build(old: M | None) -> Write[M]:
+        def build(old: "M | None") -> "Write[M]":
             return plan.update(
                 target, change, where=where, known=known, expect=expect, unlocked=unlocked, old=old, once=once
             )
@@ -318,7 +321,7 @@ class DAO(Generic[M]):
             ConditionFailed: *where* did not hold for the item that is there.
         """
 
-        def build(old: M | None) -> Write[M]:
+        def build(old: "M | None") -> "Write[M]":
             return self.plan.update(key, change, where=where, unlocked=unlocked, old=old)
 
         self._require_default(key, default)
@@ -360,7 +363,7 @@ class DAO(Generic[M]):
             ConditionFailed: *where* did not hold; ``stored`` has what is there.
         """
 
-        def build(old: M | None) -> Write[M]:
+        def build(old: "M | None") -> "Write[M]":
             return self.plan.delete(
                 target, where=where, must_exist=must_exist, expect=expect, unlocked=unlocked, old=old
             )

@@ -72,7 +72,12 @@ def _list_size(content: Any, levels: int) -> int:
 
 
 def _map_size(content: Any, levels: int) -> int:
-    return 3 + sum(1 + _text_size(name) + value_size(member, levels) for name, member in content.items())
+    size = 3
+    for name, member in content.items():
+        text = member.get("S")
+        size += 1 + (len(name) if name.isascii() else _text_size(name))
+        size += len(text) if text is not None and text.isascii() else value_size(member, levels)
+    return size
 
 
 _SIZES: Final[Mapping[str, Callable[[Any], int]]] = {

@@ -11,7 +11,6 @@ everywhere. Reads inside are plain reads.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -42,7 +41,7 @@ from common.dynamo.requests import (
     UpdateItem,
 )
 from common.dynamo.settlement import RawWrite, TransactionWrite, send_transaction
-from common.dynamo.sizes import TRANSACTION_LIMIT, item_size, value_size
+from common.dynamo.sizes import ITEM_LIMIT, TRANSACTION_LIMIT, item_size, value_size
 from common.dynamo.writes import Write
 from common.exceptions import ConfigurationError, InvalidInput
 
@@ -246,7 +245,11 @@ class Transaction:
             raise ConfigurationError(
                 f"dao belongs to another database: take the one of this transaction's database for {dao.plan.entity.name}."
             )
-        return replace(dao.plan, new_write_id=lambda: self._write_id)
+        plan = dao.plan
+        return Plan(plan.entity, plan.mapped, plan.table, plan.clock, self._own_write_id)
+
+    def _own_write_id(self) -> str:
+        return self._write_id
 
     def _add(self, write: Write[Any] | RawWrite) -> None:
         self._refuse_closed()
@@ -274,15 +277,17 @@ class Transaction:
         return (*self._writes, self._command.record(asked, self._write_id))
 
     def _request(self, writes: Sequence[TransactionWrite]) -> TransactWriteItems:
-        parts = tuple(part for write in writes for part in write.parts())
+        parts_of = [(write, write.parts()) for write in writes]
+        parts = tuple([part for _, own in parts_of for part in own])
         if len(parts) > PARTS_LIMIT:
             raise InvalidInput(
                 f"A transaction has at most {PARTS_LIMIT} actions, locks of unique fields and the record of a request id "
                 f"included; this one has {len(parts)}. Cut it into steps that each leave the data right."
             )
-        if sum(map(_size, parts)) > TRANSACTION_LIMIT:
+        # So few items cannot be too large together, since none of them is too large.
+        if len(parts) > TRANSACTION_LIMIT // ITEM_LIMIT and sum(map(_size, parts)) > TRANSACTION_LIMIT:
             raise InvalidInput(f"A transaction has at most {TRANSACTION_LIMIT // 1024 // 1024} MB of items.")
-        _refuse_doubles(writes)
+        _refuse_doubles(parts_of)
         # The write id is part of the bytes, so each commit has a token of its own and all of its attempts the same one.
         return TransactWriteItems(parts=parts, token=self._write_id)
 
@@ -307,18 +312,22 @@ def _asked_by(write: Write[Any] | RawWrite | Emission) -> object:
     return asked_by_part(write.part) if isinstance(write, RawWrite) else ["emit", *write.asked]
 
 
-def _refuse_doubles(writes: Sequence[TransactionWrite]) -> None:
-    seen: dict[tuple[str, str, str], str] = {}
-    for write in writes:
-        for part in write.parts():
+def _refuse_doubles(parts_of: Iterable[tuple[TransactionWrite, tuple[TransactPart, ...]]]) -> None:
+    seen: dict[tuple[str, str, str], TransactionWrite] = {}
+    for write, parts in parts_of:
+        for part in parts:
             key = part.item if isinstance(part, PutItem) else part.key
-            place = (part.table, str(key.get(PARTITION)), str(key.get(SORT)))
+            place = (part.table, _key_text(key.get(PARTITION)), _key_text(key.get(SORT)))
             if place in seen:
                 raise InvalidInput(
-                    f"Two operations of a transaction touch one item: {seen[place]} and {write.operation}. Put them "
-                    "into one update."
+                    f"Two operations of a transaction touch one item: {seen[place].operation} and {write.operation}. Put "
+                    "them into one update."
                 )
-            seen[place] = write.operation
+            seen[place] = write
+
+
+def _key_text(value: AttributeValue | None) -> str:
+    return value["S"] if value is not None and "S" in value else str(value)
 
 
 def _planned(write: Write[M], model: M) -> M:

@@ -380,7 +380,21 @@ def dict_codec(member: ValueCodec) -> ValueCodec:
     def decode(stored: AttributeValue) -> Any:
         return {name: decode_member(each) for name, each in stored["M"].items()}
 
-    return ValueCodec(frozenset({"M"}), encode, decode, member=member)
+    return ValueCodec(frozenset({"M"}), encode, decode, member=member, inline=_inline_dict(member))
+
+
+def _inline_dict(member: ValueCodec) -> Inline | None:
+    inner = member.inline
+    if inner is None or not inner.reads or member.nullable:
+        return None
+    reads = f"{{{{name: {inner.reads} for name, v in v['M'].items()}}}}"
+    names = {**inner.names, "encode_member": member.encode, "text": utf8_text}
+    if not inner.writes or inner.becomes:
+        return Inline(reads=reads, names=names)
+    key = "name if type(name) is str and name.isascii() else {text}(name)"
+    member_writes = f"({inner.writes}) if {inner.accepts} else {{encode_member}}(v)"
+    writes = f"{{{{'M': {{{{{key}: {member_writes} for name, v in v.items()}}}}}}}}"
+    return Inline(reads=reads, accepts="type(v) is dict", writes=writes, names=names)
 
 
 def union_codec(members: list[ValueCodec]) -> ValueCodec:

@@ -5,7 +5,6 @@ rule and write id. It also knows what a refusal of it means, so that a failed co
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
@@ -88,8 +87,8 @@ class Write(Generic[M]):
         """Return its parts in a transaction: the caller's own first, then the layer's."""
         main = self.main
         if isinstance(main, UpdateItem) and main.returns != "NONE":
-            main = replace(main, returns="NONE")
-        return (main, *(lock.part for lock in self.locks))
+            main = UpdateItem(table=main.table, key=main.key, update=main.update, condition=main.condition)
+        return (main, *[lock.part for lock in self.locks]) if self.locks else (main,)
 
     def request(self, *, token: str | None = None) -> WriteRequest:
         """Return the request of this write alone.
