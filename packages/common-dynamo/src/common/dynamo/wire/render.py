@@ -90,11 +90,12 @@ def _get(request: GetItem) -> Parameters:
 
 
 def _get_part(request: GetItem) -> Parameters:
-    holders = Placeholders()
     parameters: Parameters = {"TableName": request.table, "Key": request.key}
     if request.projection:
+        holders = Placeholders()
         parameters["ProjectionExpression"] = projection_text(request.projection, holders)
-    return {**parameters, **holders.parameters()}
+        parameters.update(holders.parameters())
+    return parameters
 
 
 def _conditional(parameters: Parameters, condition: Condition | None, holders: Placeholders) -> Parameters:
