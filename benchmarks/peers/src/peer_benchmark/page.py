@@ -49,7 +49,7 @@ SHARES = """\
 ## Where the time goes
 
 Of the processor time of the direct wire, by the module that was at work, looked at every millisecond.
-What a module calls in C is its own: system calls and httptools are those of `connection`, pydantic's validation that of `codec`.
+What a module calls in C is its own: system calls and httptools are those of `connection`, pydantic's validation that of its caller, and the harness frees what was read.
 Modules with less than 5 % of every work are left out.
 """
 PARTS = """\
