@@ -196,7 +196,7 @@ _BOOL: Final = Inline(
 _BYTES: Final = Inline(reads="v['B']", accepts="type(v) is bytes", writes="{{'B': v}}")
 _DATETIME: Final = Inline(
     reads="{parse}(v['S']) if v['S'][-1] == 'Z' else {decode}(v)",
-    accepts="type(v) is {kind} and v.tzinfo is {utc}",
+    accepts="type(v) is {kind} and v.tzinfo is {utc} and not v.fold",
     writes="{{'S': v.isoformat(timespec='microseconds')[:-6] + 'Z'}}",
     names={"parse": datetime.fromisoformat, "decode": _decode_datetime, "kind": datetime, "utc": UTC},
 )
