@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from common.dynamo.testing import Dynoxide, find_dynoxide
 from common.dynamo.testing.history import History, Outcome
 from exchange.torture.setting import Setting
 
@@ -109,3 +110,18 @@ def test_the_record_is_a_page_with_all_figures(tmp_path: Path, monkeypatch: pyte
     assert "1 of 2 were" in page
     assert "| two writes | **no** |" in page
     assert "| faults injected | 3: 3 late | 3: 3 late |" in page
+    assert "|  | embedded | dynoxide |" in page
+
+
+@pytest.mark.parametrize("wire", ["direct", "boto"])
+def test_a_bad_day_over_a_network(tmp_path: Path, wire: str) -> None:
+    """On a server behind the fault proxy, by either wire: nothing is lost, and the report says which it was."""
+    binary = find_dynoxide([Path(__file__).parent])
+    if binary is None:
+        pytest.skip("the dynoxide binary was not found")
+    with Dynoxide(binary) as server:
+        ended = run("--engine", server.endpoint_url, "--wire", wire, "--seconds", "3", "--processes", "2")
+
+    assert 0 == ended.returncode, ended.stdout[-3000:] + ended.stderr
+    assert f"({wire} wire)" in ended.stdout
+    assert 0 == figure(ended.stdout, "violations")

@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     add_serving(commands.add_parser("serve", help="keep the services up and show a live page", description=SERVING))
     torture = commands.add_parser("torture", help="prove on a very bad day that nothing is lost", description=TORTURE)
     add_options(torture)
+    add_wire(torture)
     return made
 
 
@@ -51,12 +52,23 @@ def add_storage(to: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="a DynamoDB endpoint instead of the embedded engine",
     )
+    add_wire(to)
     to.add_argument(
         "--keep",
         type=Path,
         metavar="FOLDER",
         default=argparse.SUPPRESS,
         help="keep data, logs, spans and audit trail in this new or empty folder",
+    )
+
+
+def add_wire(to: argparse.ArgumentParser) -> None:
+    """Add the option that says how an endpoint is reached."""
+    to.add_argument(
+        "--wire",
+        choices=("auto", "boto", "direct"),
+        default=argparse.SUPPRESS,
+        help="how an endpoint is reached: by a boto3 client, or by signing and speaking HTTP itself (default auto)",
     )
 
 
@@ -98,6 +110,7 @@ def serve_options(arguments: argparse.Namespace) -> ServeOptions:
     """Turn parsed arguments into the options of ``exchange serve``."""
     return ServeOptions(
         endpoint=getattr(arguments, "endpoint", None),
+        wire=getattr(arguments, "wire", "auto"),
         keep=getattr(arguments, "keep", None),
         port=arguments.port,
         gateway_port=arguments.gateway_port,
@@ -112,6 +125,7 @@ def options(arguments: argparse.Namespace) -> RunOptions:
     """Turn parsed arguments into the options of a run."""
     return RunOptions(
         endpoint=getattr(arguments, "endpoint", None),
+        wire=getattr(arguments, "wire", "auto"),
         keep=getattr(arguments, "keep", None),
         traders=arguments.traders,
         trades=arguments.trades,

@@ -30,7 +30,7 @@ def key_pair() -> tuple[str, str]:
 
 
 def service_environments(
-    folder: Path, endpoint: str | None, *, shows_page: bool = False
+    folder: Path, endpoint: str | None, *, wire: str = "auto", shows_page: bool = False
 ) -> Mapping[str, Mapping[str, str]]:
     """Return the variables of each service of one run, by the service's name.
 
@@ -46,7 +46,7 @@ def service_environments(
         "EXCHANGE_CURSOR_KEY": secrets.token_hex(32),
         "COMMON_AUTH_AUDIT_KEY": b64encode(secrets.token_bytes(32)).decode(),
         **{f"EXCHANGE_{name.upper()}_PUBLIC_KEY": public for name, (_, public) in pairs.items()},
-        **where_data_is(folder, endpoint),
+        **where_data_is(folder, endpoint, wire),
     }
     passwords = {
         "COMMON_AUTH_PEPPERS": f"p1:{b64encode(secrets.token_bytes(32)).decode()}",
@@ -91,8 +91,8 @@ def anchored_trail(trail: Trail) -> Mapping[str, str]:
     return {**trail.variables(), "COMMON_AUTH_AUDIT_ANCHOR_KEY": private}
 
 
-def where_data_is(folder: Path, endpoint: str | None) -> Mapping[str, str]:
-    """Return the variables that name the engine."""
+def where_data_is(folder: Path, endpoint: str | None, wire: str) -> Mapping[str, str]:
+    """Return the variables that name the engine, and how it is reached."""
     if endpoint is None:
         return {"EXCHANGE_DATA": str(folder / "exchange.db")}
-    return {"EXCHANGE_ENDPOINT": endpoint}
+    return {"EXCHANGE_ENDPOINT": endpoint, "EXCHANGE_WIRE": wire}

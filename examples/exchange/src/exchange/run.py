@@ -36,6 +36,8 @@ class RunOptions:
     """What the command line says."""
 
     endpoint: str | None = None
+    wire: str = "auto"
+    """How an endpoint is reached: ``auto``, ``boto`` or ``direct``."""
     keep: Path | None = None
     traders: int = 8
     trades: int = 2
@@ -82,7 +84,7 @@ def run_day(options: RunOptions, console: Console) -> int:
     require_engine(options.endpoint)
     market = load_market()
     with run_folder(options.keep) as folder:
-        environments = service_environments(folder, options.endpoint)
+        environments = service_environments(folder, options.endpoint, wire=options.wire)
         with Fleet(folder, environments) as fleet:
             story, acknowledged = live_through(options, market, fleet, console)
             health = {name: read_health(service.url) for name, service in fleet.services.items()}

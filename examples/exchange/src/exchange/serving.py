@@ -35,6 +35,8 @@ class ServeOptions:
     """What the command line says."""
 
     endpoint: str | None = None
+    wire: str = "auto"
+    """How an endpoint is reached: ``auto``, ``boto`` or ``direct``."""
     keep: Path | None = None
     port: int = 0
     """Of the page; 0 is a free one."""
@@ -59,7 +61,7 @@ def serve(options: ServeOptions, console: Console) -> int:
         stack.enter_context(ending_in_order())
         bound = stack.enter_context(bound_socket(options.port))
         folder = stack.enter_context(run_folder(options.keep))
-        environments = service_environments(folder, options.endpoint, shows_page=True)
+        environments = service_environments(folder, options.endpoint, wire=options.wire, shows_page=True)
         fleet = stack.enter_context(Fleet(folder, environments))
         fleet.start(SERVICES, {"gateway": options.gateway_port})
         fleet.wait_until_ready(START_SECONDS, lambda name: console.print(f"{name} is ready"))

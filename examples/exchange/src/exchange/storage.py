@@ -16,6 +16,8 @@ TABLE = "exchange"
 def open_database(settings: Settings, plugins: Plugins) -> Database:
     """Open the database that ``EXCHANGE_DATA`` (a file) or ``EXCHANGE_ENDPOINT`` (a URL) names.
 
+    ``EXCHANGE_WIRE`` says how the endpoint is reached: ``auto``, ``boto`` or ``direct``.
+
     Raises:
         ConfigurationError: Neither is set.
     """
@@ -27,6 +29,7 @@ def open_database(settings: Settings, plugins: Plugins) -> Database:
             plugins=plugins,
             session=session_for(endpoint),
             endpoint_url=endpoint,
+            wire=section.text("WIRE", "auto"),
             cursor_keys=cursor_keys,
         )
         database.create_tables()

@@ -53,6 +53,7 @@ def run_torture(arguments: argparse.Namespace, console: Console) -> int:
         require_engine(engine if "://" in engine else None)
         wanted = TortureOptions(
             engine=engine,
+            wire=getattr(arguments, "wire", "auto"),
             seed=arguments.seed,
             seconds=arguments.seconds,
             processes=arguments.processes,

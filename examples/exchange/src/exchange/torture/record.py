@@ -47,6 +47,7 @@ def write_record(path: Path, outcomes: Sequence[Outcome], mutants: Mapping[str, 
     """Write the page."""
     options = outcomes[0].options
     engines = ",".join(outcome.options.engine for outcome in outcomes)
+    engines += "" if options.wire == "auto" else f" --wire {options.wire}"
     parts = [
         _INTRODUCTION.format(engines=engines, seed=options.seed, seconds=options.seconds),
         "## Figures\n",
@@ -70,7 +71,7 @@ def _figures(outcomes: Sequence[Outcome]) -> str:
 
 
 def _findings(outcomes: Sequence[Outcome]) -> str:
-    head = ("check", *(f"{outcome.options.engine}: looked at, violations" for outcome in outcomes))
+    head = ("check", *(f"{outcome.options.place}: looked at, violations" for outcome in outcomes))
     checks = zip(*(outcome.verdict.findings for outcome in outcomes), strict=True)
     return _table(
         head, [(same[0].title, *(f"{each.looked_at}, {len(each.violations)}" for each in same)) for same in checks]

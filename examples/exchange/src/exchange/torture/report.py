@@ -71,7 +71,7 @@ def rows(outcome: Outcome) -> Mapping[str, str]:
     served, faults = progress.total("served"), progress.total("faults")
     skews = ", ".join(f"{skew:+d} s" for skew in SKEWS[: options.processes] if skew) or "none"
     return {
-        "engine": options.engine,
+        "engine": options.place,
         "seed": str(options.seed),
         "processes × threads": f"{options.processes} × {options.threads}, for {options.seconds} s",
         "operations": f"{served.total():,} ({served.total() / options.seconds:,.0f} per second)",

@@ -33,10 +33,17 @@ class TortureOptions:
 
     engine: str = "embedded"
     """``embedded``, ``dynoxide``, or the URL of a server."""
+    wire: str = "auto"
+    """How a server is reached: ``auto``, ``boto`` or ``direct``."""
     seed: int = 1
     seconds: int = 20
     processes: int = 3
     threads: int = 4
+
+    @property
+    def place(self) -> str:
+        """The engine, and the wire where it was chosen."""
+        return self.engine if self.wire == "auto" or self.engine == "embedded" else f"{self.engine} ({self.wire} wire)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,7 @@ def torture(options: TortureOptions, folder: Path, watch: Callable[[str, float, 
             processes=options.processes,
             threads=options.threads,
             endpoint=stage.endpoint,
+            wire=options.wire,
             table=f"exchange-torture-{options.seed}",
         )
         watch("opening accounts", 0.0, Progress())

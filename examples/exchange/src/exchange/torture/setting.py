@@ -28,6 +28,8 @@ class Setting:
     threads: int
     endpoint: str | None = None
     """Of the fault proxy before a server; ``None`` for the embedded engine, whose calls follow a fault plan each."""
+    wire: str = "auto"
+    """How the server is reached."""
     table: str
     users: tuple[str, ...] = ()
     """Accounts to do business with."""
@@ -58,7 +60,7 @@ class Setting:
         if self.endpoint is None:
             return Database.embedded(self.folder / "ledger.db", faults=faults, stream=True, **options)
         url = endpoint or self.endpoint
-        return Database.connect(session=session_for(url), endpoint_url=url, **options)
+        return Database.connect(session=session_for(url), endpoint_url=url, wire=self.wire, **options)
 
     def history(self, process: int, life: int) -> Path:
         """Return where process number *process* notes its history in its *life*, counted from 0."""

@@ -3,7 +3,8 @@
 Fixtures: ``engine`` and ``database`` (a fresh table per test), ``faults`` and ``faulty_database``, ``dynoxide`` (a second
 engine over a real socket), ``table_name``, ``unique``, and ``entity_types`` to override. See the guide "Testing".
 
-Only the fixtures need pytest, and only :func:`check_entity_type` needs hypothesis; no distribution depends on either.
+Only the fixtures need pytest, only :func:`check_entity_type` needs hypothesis, and only
+:mod:`common.dynamo.testing.certificates` needs cryptography; no distribution depends on any of them.
 """
 
 from importlib.util import find_spec
