@@ -413,7 +413,7 @@ def test_a_child_has_a_whole_pool(server: ScriptedServer, connect: Connect) -> N
 # Cancelled calls --------------------------------------------------------------------------------------------------
 
 CANCELLED = '''
-import random, signal, sys, time
+import random, signal, sys
 from common.dynamo.requests import GetItem
 from common.dynamo.testing.values import key
 from common.dynamo.wire.direct import DirectWire
@@ -426,44 +426,43 @@ class Cancelled(BaseException):
 def cancel(number, frame):
     raise Cancelled
 
-seed, url, deadline = int(sys.argv[1]), sys.argv[2], time.monotonic() + float(sys.argv[3])
+seed, url = int(sys.argv[1]), sys.argv[2]
 chance = random.Random(seed)
 wire = DirectWire(Endpoint.parse(url), "eu-central-1", StaticCredentials("a", "b"), connections=1)
 cancelled = whole = 0
+limit = 2e-3
 signal.signal(signal.SIGALRM, cancel)
-while time.monotonic() < deadline:
+while cancelled < 1000 or whole < 100:
     wanted = key(f"item-{cancelled}-{whole}", "s")
     try:
         try:
-            signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-5, 2e-3))
+            signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-5, limit))
             found = wire.send(GetItem(table="t", key=wanted), 5.0).body["Item"]
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
         assert wanted == found, (wanted, found)
         whole += 1
+        limit *= 0.99
     except Cancelled:
         cancelled += 1
+        limit *= 1.01  # so that about as many are cancelled as are not, however busy the machine is
 for number in range(3):
     wanted = key(f"after-{number}", "s")
     assert wanted == wire.send(GetItem(table="t", key=wanted), 5.0).body["Item"]
 wire.close()
-print(cancelled, whole)
 '''
 
 
 @pytest.mark.thorough
 def test_a_cancelled_call_leaves_nothing_of_its_answer(server: ScriptedServer) -> None:
-    """Thousands of calls that are broken off at any moment: each later call gets its own answer, and no place is lost."""
+    """A thousand calls that are broken off at any moment: each later call gets its own answer, and no place is lost."""
 
     def slow(request: SeenRequest) -> Step:
         (content,) = echo(request).pieces
         return Step((content[:50], content[50:]), pause=0.0005)
 
     server.then(slow)
-    command = [sys.executable, "-W", "ignore::ResourceWarning", "-c", CANCELLED, "4711", server.url, "5"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    command = [sys.executable, "-W", "ignore::ResourceWarning", "-c", CANCELLED, "4711", server.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
     assert ("", 0) == (done.stderr, done.returncode)
-    cancelled, whole = map(int, done.stdout.split())
-    assert cancelled > 100
-    assert whole > 100
