@@ -6,7 +6,7 @@
 ...     "arn:aws:iam::123456789012:role/orders", external_id="ours-and-theirs", region="eu-central-1"
 ... )
 >>> Database.connect(table="app", session=session)
-<Database 'app' on the boto wire, 0 entity types>
+<Database 'app' on the direct wire, 0 entity types>
 
 Nothing is sent before the first call. Importing this imports boto3.
 """

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import select
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,6 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     own = [entry for entry in botocore.handlers.BUILTIN_HANDLERS if "moto" not in getattr(entry[1], "__module__", "")]
     monkeypatch.setattr(botocore.handlers, "BUILTIN_HANDLERS", own)
-    monkeypatch.setattr(choice, "AUTO_IS_DIRECT", True)
 
 
 @pytest.fixture
@@ -472,13 +472,14 @@ def test_the_boto_wire_may_be_asked_for(environment: Environment) -> None:
     assert ("boto", "it was asked for") == opened(wire="boto")
 
 
-def test_auto_is_boto_while_the_direct_wire_is_new(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One constant says so; who asks for the direct wire gets it."""
-    monkeypatch.setattr(choice, "AUTO_IS_DIRECT", False)
+def test_a_system_without_poll_is_left_to_botocore(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has none; there the boto wire is chosen, and the direct one refused with the reason."""
+    monkeypatch.delattr(select, "poll")
     environment(PLAIN)
 
-    assert ("boto", "a client was built from the session") == opened()
-    assert "direct" == opened(wire="direct")[0]
+    assert ("boto", "this system has no poll(), which bounds each wait of the direct wire") == opened()
+    with pytest.raises(ConfigurationError, match=r"no poll\(\)"):
+        opened(wire="direct")
 
 
 def test_the_choice_is_logged_once(environment: Environment, caplog: pytest.LogCaptureFixture) -> None:

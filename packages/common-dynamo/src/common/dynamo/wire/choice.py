@@ -1,6 +1,7 @@
 """Which wire a database speaks through on a network, and why."""
 
 import logging
+import select
 from typing import TYPE_CHECKING, Any, Final
 
 from common.dynamo.wire import Wire
@@ -13,10 +14,7 @@ if TYPE_CHECKING:
 
     from common.dynamo.telemetry import SdkSpans
 
-__all__ = ["AUTO_IS_DIRECT", "open_network_wire"]
-
-AUTO_IS_DIRECT: Final = False
-"""Whether ``auto`` takes the direct wire where it can; until then it is ``boto``."""
+__all__ = ["open_network_wire"]
 
 _LOG: Final = logging.getLogger("common.dynamo")
 
@@ -58,8 +56,8 @@ def _open(
     # Importing boto3 takes longer than everything else here, and the direct wire may do without.
     if client is not None:
         return _given_client(wire, client)
-    reason = "it was asked for" if wire == "boto" else "a client was built from the session"
-    if wire == "direct" or (wire == "auto" and AUTO_IS_DIRECT):
+    reason = "it was asked for"
+    if wire != "boto":
         try:
             if wire == "auto":
                 _refuse_strangers(sdk_spans)
@@ -105,6 +103,8 @@ def _settings(session: Any, endpoint_url: str | None, region: str | None) -> Dir
 
 
 def _direct(settings: DirectSettings) -> Wire:
+    if not hasattr(select, "poll"):
+        raise NeedsBotocore("this system has no poll(), which bounds each wait of the direct wire")
     from common.dynamo.wire.direct import DirectWire
 
     endpoint = settings.endpoint
