@@ -68,6 +68,16 @@ def _version() -> str:
     return metadata.version("common-dynamo")
 
 
+def _has_tracer_provider() -> bool:
+    # Private, and what the API's own stand-ins look at each time; asking here spares ten of their calls without an SDK.
+    return getattr(trace, "_TRACER_PROVIDER", trace) is not None
+
+
+def _has_meter_provider() -> bool:
+    # The same, for metrics.
+    return getattr(metrics._internal, "_METER_PROVIDER", metrics) is not None
+
+
 def _suppression_key() -> str:
     # Private, and the only way to tell instrumentations of libraries below us to stay silent.
     return otel_context._SUPPRESS_INSTRUMENTATION_KEY
@@ -144,6 +154,8 @@ class Telemetry:
         self._kind = SpanKind.INTERNAL if sdk_spans == "nested" and self._has_sdk else SpanKind.CLIENT
         self._wire = wire
         self._statics: dict[tuple[str, str, tuple[str, ...]], _Static] = {}
+        self._traces = tracer_provider is not None
+        self._measures = meter_provider is not None
         self._tracer = trace.get_tracer(SCOPE, _version(), tracer_provider, SCHEMA_URL)
         self.instruments = _Instruments(metrics.get_meter(SCOPE, _version(), meter_provider, SCHEMA_URL))
 
@@ -176,13 +188,24 @@ class Telemetry:
         span: Span = INVALID_SPAN
         token = None
         now = time.time_ns()
-        if self._spans != "off":
+        if self._spans != "off" and (self._traces or self._is_traced()):
             span = self._tracer.start_span(
                 static.span_name, context, kind=self._kind, attributes=static.start, start_time=now
             )
             if span is not INVALID_SPAN:  # without an SDK it is current already
                 token = otel_context.attach(trace.set_span_in_context(span, context))
         return Recording(self, static, span, token, now, batch_size)
+
+    def _is_traced(self) -> bool:
+        """Tell whether a provider has been set meanwhile, which then stays; without one, a span would be nobody's."""
+        self._traces = _has_tracer_provider()
+        return self._traces
+
+    def measures(self) -> bool:
+        """Tell whether anybody takes measurements."""
+        if not self._measures:
+            self._measures = _has_meter_provider()
+        return self._measures
 
     def _static(self, name: str, operation: str, tables: tuple[str, ...]) -> _Static:
         start: dict[str, str | int] = {"db.system.name": SYSTEM, "db.operation.name": operation}
@@ -335,7 +358,7 @@ class Recording:
         self._static = static
         self._span = span
         self._token = token
-        self._recording = span.is_recording()
+        self._recording = span is not INVALID_SPAN and span.is_recording()
         self._now = now
         self._started = telemetry.clock()
         self._batch_size = batch_size
@@ -416,9 +439,10 @@ class Recording:
         failure = self._failure(error) if error is not None else {}
         if self._recording:
             self._describe(failure)
-        self._measure(seconds, failure)
-        if isinstance(error, OutcomeUnknown):
-            self._telemetry.instruments.unknown.add(1, self._static.counters)
+        if self._telemetry.measures():
+            self._measure(seconds, failure)
+            if isinstance(error, OutcomeUnknown):
+                self._telemetry.instruments.unknown.add(1, self._static.counters)
         self._telemetry.traffic.count(
             error=error is not None and isinstance(error, _ENGINE_FAILURES),
             attempts=self._attempts,

@@ -4,6 +4,8 @@ import ast
 import importlib
 import inspect
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -164,10 +166,32 @@ def test_the_private_logs_take_events() -> None:
     logger.emit(timestamp=1, severity_number=severity, severity_text="WARN", attributes={}, event_name="any")
 
 
+def test_the_private_names_of_the_providers_are_what_the_stand_ins_look_at() -> None:
+    """In a process without an SDK they are there and hold nothing; once a provider is set, both say so."""
+    script = """
+from opentelemetry import metrics, trace
+from common.dynamo import telemetry
+assert "_TRACER_PROVIDER" in vars(trace) and "_METER_PROVIDER" in vars(metrics._internal)
+before = telemetry._has_tracer_provider(), telemetry._has_meter_provider()
+trace.set_tracer_provider(trace.NoOpTracerProvider())
+metrics.set_meter_provider(metrics.NoOpMeterProvider())
+print(before, (telemetry._has_tracer_provider(), telemetry._has_meter_provider()))
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+
+    assert "(False, False) (True, True)" == ran.stdout.strip()
+
+
 def test_one_function_knows_each_private_name() -> None:
     """So that there is one place to change."""
     tree = ast.parse(Path(telemetry.__file__).read_text())
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
 
-    for private, owner in (("_SUPPRESS_INSTRUMENTATION_KEY", "_suppression_key"), ("_logs", "_event_logger")):
+    owners = {
+        "_SUPPRESS_INSTRUMENTATION_KEY": "_suppression_key",
+        "_logs": "_event_logger",
+        "_TRACER_PROVIDER": "_has_tracer_provider",
+        "_METER_PROVIDER": "_has_meter_provider",
+    }
+    for private, owner in owners.items():
         assert [owner] == [one.name for one in functions if re.search(rf"\b{private}\b", ast.unparse(one))]
