@@ -98,8 +98,8 @@ def _write_lines(plan: FieldPlan, number: int, constants: Constants, *, reads_ba
     constants[f"encode_{number}"], constants[f"decode_{number}"] = codec.encode, codec.decode
     as_is = f"; stored[{plan.input!r}] = v" if reads_back else ""
     decoded = f"; stored[{plan.input!r}] = decode_{number}(v)" if reads_back else ""
-    condition = "if True" if plan.keeps_null else "if v is not NULL"
-    other = [f"v = encode_{number}(v)", f"{condition}: {target} = v{decoded}"]
+    unless_null = "" if plan.keeps_null else "if v is not NULL: "
+    other = [f"v = encode_{number}(v)", f"{unless_null}{target} = v{decoded}"]
     if codec.inline is None or not codec.inline.writes:
         return other
     inline = constants.taking(codec.inline, number)
