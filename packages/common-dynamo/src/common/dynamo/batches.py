@@ -1,5 +1,8 @@
 """Batches: cut into what DynamoDB takes at once, sent again until nothing is left unprocessed, all inside one deadline.
 
+Over a network the cuts of a batch are on their way at the same time, up to eight of them, in threads that keep the caller's
+context.
+
 A batch is not atomic. BatchWriteItem can neither ask conditions nor keep unknown attributes, so only unconditional
 replacing puts and deletes travel in it; every other write is sent by itself.
 """
@@ -15,6 +18,7 @@ from common.dynamo.execution import Operation
 from common.dynamo.layout import PARTITION, SORT
 from common.dynamo.requests import Item, ItemKey
 from common.dynamo.settlement import send_write
+from common.dynamo.side_by_side import execute_together
 from common.dynamo.writes import Write
 
 __all__ = ["batch_name", "read_batch", "write_batch"]
@@ -49,28 +53,32 @@ def read_batch(operation: Operation, table: str, keys: Sequence[ItemKey], *, con
         Unavailable: Something was still unprocessed at the deadline.
     """
     identities = [_identity(key) for key in keys]
-    distinct = dict(zip(identities, keys, strict=True))
+    left: Sequence[ItemKey] = list(dict(zip(identities, keys, strict=True)).values())
     found: dict[_Identity, Item] = {}
-    for chunk in _chunks(list(distinct.values()), READ_CHUNK):
-        _read_chunk(operation, table, chunk, found, consistent=consistent)
+    rounds = 0
+    while left:
+        left = _read_round(operation, table, left, found, consistent=consistent)
+        rounds += 1
+        if left and not _wait(operation, len(left), rounds):
+            raise Unavailable(
+                f"{len(left)} keys of a batch were still unprocessed at the deadline. Read fewer at once, or allow more time.",
+                engine_code="UnprocessedKeys",
+            )
     return [found.get(identity) for identity in identities]
 
 
-def _read_chunk(
-    operation: Operation, table: str, keys: tuple[ItemKey, ...], found: dict[_Identity, Item], *, consistent: bool
-) -> None:
-    rounds = 0
-    while keys:
-        body = operation.execute(rq.BatchGetItem(keys={table: keys}, consistent=consistent)).body
-        for item in body.get("Responses", {}).get(table, ()):
+def _read_round(
+    operation: Operation, table: str, keys: Sequence[ItemKey], found: dict[_Identity, Item], *, consistent: bool
+) -> list[ItemKey]:
+    """Read *keys* once, their chunks side by side, into *found*; return those that are still unprocessed."""
+    chunks = _chunks(keys, READ_CHUNK)
+    requests = [rq.BatchGetItem(keys={table: chunk}, consistent=consistent) for chunk in chunks]
+    left: list[ItemKey] = []
+    for result in execute_together(operation, requests):
+        for item in result.body.get("Responses", {}).get(table, ()):
             found[item[PARTITION]["S"], item[SORT]["S"]] = item
-        keys = tuple(body.get("UnprocessedKeys", {}).get(table, {}).get("Keys", ()))
-        rounds += 1
-        if keys and not _wait(operation, len(keys), rounds):
-            raise Unavailable(
-                f"{len(keys)} keys of a batch were still unprocessed at the deadline. Read fewer at once, or allow more time.",
-                engine_code="UnprocessedKeys",
-            )
+        left += result.body.get("UnprocessedKeys", {}).get(table, {}).get("Keys", ())
+    return left
 
 
 def _wait(operation: Operation, unprocessed: int, rounds: int) -> bool:
@@ -98,7 +106,8 @@ def write_batch(operation: Operation, writes: Sequence[Write[M]]) -> list[M | No
 
     Raises:
         OutcomeUnknown: Something was still unprocessed at the deadline, and the rest is applied. Repeat the batch.
-        DynamoError: A write that is sent by itself was refused; those before it are applied.
+        DynamoError: A write that is sent by itself was refused, and those before it are applied; or a cut was refused, and
+            others may be applied.
     """
     together: dict[_Identity, rq.PutItem | rq.DeleteItem] = {}
     stored: list[M | None] = []
@@ -120,9 +129,30 @@ def _travels(main: rq.TransactPart) -> TypeGuard[rq.PutItem | rq.DeleteItem]:
 
 
 def _write_all(operation: Operation, together: dict[_Identity, rq.PutItem | rq.DeleteItem]) -> None:
-    for chunk in _chunks(list(together.values()), WRITE_CHUNK):
-        _write_chunk(operation, chunk)
+    """Send what travels in batches, the chunks of a round side by side: each item is in it once."""
+    left: Sequence[rq.PutItem | rq.DeleteItem] = list(together.values())
     together.clear()
+    rounds = 0
+    while left:
+        left = _write_round(operation, left)
+        rounds += 1
+        if left and not _wait(operation, len(left), rounds):
+            raise OutcomeUnknown(
+                f"{len(left)} entries of a batch were still unprocessed at the deadline; the rest is applied. Repeat it.",
+                engine_code="UnprocessedItems",
+            )
+
+
+def _write_round(
+    operation: Operation, writes: Sequence[rq.PutItem | rq.DeleteItem]
+) -> list[rq.PutItem | rq.DeleteItem]:
+    """Send *writes* once; return those that are still unprocessed."""
+    chunks = list(_chunks(writes, WRITE_CHUNK))
+    results = execute_together(operation, [rq.BatchWriteItem(writes=_by_table(chunk)) for chunk in chunks])
+    left: list[rq.PutItem | rq.DeleteItem] = []
+    for chunk, result in zip(chunks, results, strict=True):
+        left += _unprocessed(result.body, chunk)
+    return left
 
 
 def _alone(operation: Operation, write: Write[M]) -> M | None:
@@ -130,20 +160,6 @@ def _alone(operation: Operation, write: Write[M]) -> M | None:
     if write.model is not None or item is None or write.verb == "delete":
         return write.model
     return write.mapped.decode(item)
-
-
-def _write_chunk(operation: Operation, writes: tuple[rq.PutItem | rq.DeleteItem, ...]) -> None:
-    rounds = 0
-    left = writes
-    while left:
-        body = operation.execute(rq.BatchWriteItem(writes=_by_table(left))).body
-        left = _unprocessed(body, left)
-        rounds += 1
-        if left and not _wait(operation, len(left), rounds):
-            raise OutcomeUnknown(
-                f"{len(left)} entries of a batch were still unprocessed at the deadline; the rest is applied. Repeat it.",
-                engine_code="UnprocessedItems",
-            )
 
 
 def _by_table(

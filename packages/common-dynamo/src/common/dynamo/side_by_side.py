@@ -1,4 +1,4 @@
-"""Reads of one operation side by side: over a network, calls that do not depend on each other need not wait for each other.
+"""Calls of one operation side by side: over a network, those that do not depend on each other need not wait for each other.
 
 Each runs in a thread of its own with a copy of the caller's context, so that a client's own spans keep their parent and
 the caller's meters count. All of them have ended when the call does, whatever happens.
@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any, Final, cast
 
 from common.dynamo.execution import Operation, Result
-from common.dynamo.requests import ReadRequest
+from common.dynamo.requests import BatchWriteItem, ReadRequest
 from common.dynamo.telemetry import Recording
 
 __all__ = ["AT_ONCE", "execute_together"]
@@ -19,7 +19,7 @@ AT_ONCE: Final = 8
 """Calls in flight, at most: a client keeps ten connections, unless it is told otherwise."""
 
 
-def execute_together(operation: Operation, requests: Sequence[ReadRequest]) -> list[Result]:
+def execute_together(operation: Operation, requests: Sequence[ReadRequest | BatchWriteItem]) -> list[Result]:
     """Execute *requests*, each as :meth:`Operation.execute` does, in one span, one deadline and one cost.
 
     An engine in this process would only make the threads wait for each other, so there they follow one another.
@@ -36,7 +36,7 @@ def execute_together(operation: Operation, requests: Sequence[ReadRequest]) -> l
 
     recording = None if operation.recording is None else cast("Recording", _SharedRecording(operation.recording))
     branches = [operation.branch(recording) for _ in requests]
-    with ThreadPoolExecutor(min(len(requests), AT_ONCE), thread_name_prefix="common-shard") as pool:
+    with ThreadPoolExecutor(min(len(requests), AT_ONCE), thread_name_prefix="common-dynamo") as pool:
         futures = [
             pool.submit(copy_context().run, branch.execute, request)
             for branch, request in zip(branches, requests, strict=True)

@@ -1,4 +1,4 @@
-"""Shards are asked side by side over a network: one span, one cost and one budget, and no thread that outlives the call."""
+"""Shards and the cuts of a batch go side by side over a network: one span, cost and budget, no thread that outlives the call."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from common.dynamo import Database, EntityType, Index, Key
 from common.dynamo.budget_control import budget
 from common.dynamo.exceptions import BudgetExceeded, Unavailable
-from common.dynamo.requests import Query, Request
+from common.dynamo.requests import BatchGetItem, BatchWriteItem, Query, Request
 from common.dynamo.testing import spend
 from common.dynamo.wire import Answer, NotSent
 from common.dynamo.wire.embedded import EmbeddedWire
@@ -29,7 +29,7 @@ OFFER = EntityType(Offer, "offer", key=Key("OFFER#{id}", "OFFER"), indexes=[BOOK
 
 
 class RemoteWire:
-    """A wire to an engine that counts as remote; each query first does what the test wants.
+    """A wire to an engine that counts as remote; each query, and each cut of a batch, first does what the test wants.
 
     Args:
         wire: What answers.
@@ -40,10 +40,10 @@ class RemoteWire:
 
     def __init__(self, wire: EmbeddedWire) -> None:
         self._wire = wire
-        self.meet: Callable[[Query], object] = lambda query: None
+        self.meet: Callable[[Any], object] = lambda request: None
 
     def send(self, request: Request, timeout: float) -> Answer:
-        if isinstance(request, Query):
+        if isinstance(request, Query | BatchGetItem | BatchWriteItem):
             self.meet(request)
         return self._wire.send(request, timeout)
 
@@ -107,7 +107,30 @@ def test_a_shard_that_does_not_answer_fails_the_page_after_all_have_ended(db: Da
         prices(db, deadline=0.05)
 
     assert meter.cost.trips >= SHARDS
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("common-shard")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("common-dynamo")]
+
+
+def test_the_cuts_of_a_batch_are_under_way_together(db: Database, remote: RemoteWire, telescope: Any) -> None:
+    """Three of each: they wait for each other, under the span of the one operation, and answers keep the caller's order."""
+    together, parents, offers = threading.Barrier(3, timeout=10), [], db.dao(OFFER)
+
+    def meet(request: BatchGetItem | BatchWriteItem) -> None:
+        parents.append(trace.get_current_span().get_span_context().span_id)
+        together.wait()
+
+    remote.meet = meet
+    plan = offers.plan
+    with spend(trips=3):
+        offers.batch_write([plan.put(Offer(id=f"b{number}", price=number), replace=True) for number in range(60)])
+    written = telescope.span()
+    telescope.clear()
+    with spend(trips=3):
+        found = offers.batch_get([f"b{number}" for number in range(250)])
+
+    assert [*range(60), *[None] * 190] == [offer and offer.price for offer in found]
+    assert {written.context.span_id} == set(parents[:3])
+    assert {telescope.span().context.span_id} == set(parents[3:])
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("common-dynamo")]
 
 
 def test_a_budget_is_held_over_all_of_them(db: Database) -> None:
