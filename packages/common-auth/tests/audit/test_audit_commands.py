@@ -276,7 +276,7 @@ def test_following_shows_what_is_added_until_ctrl_c(
         until(lambda: out.read_bytes().count(b"\n") == 301)
     finally:
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
 
     assert (0, b"") == (process.returncode, errors)
     actors = [json.loads(line)["event"]["actor"] for line in out.read_bytes().splitlines()]
