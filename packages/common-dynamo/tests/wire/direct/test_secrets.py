@@ -29,6 +29,8 @@ from common.dynamo.wire.direct import DirectWire
 from common.dynamo.wire.direct.credentials import Credentials, StaticCredentials
 from common.dynamo.wire.direct.endpoint import Endpoint
 
+pytestmark = pytest.mark.thorough
+
 SECRET_KEY, TOKEN = f"{CANARY}-secret-key", f"{CANARY}-token"
 PUT = PutItem(table="app", item={**key(CANARY, CANARY), CANARY: S(CANARY), "b": {"B": CANARY.encode()}})
 GET = GetItem(table="app", key=key(CANARY, CANARY))

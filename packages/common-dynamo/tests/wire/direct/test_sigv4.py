@@ -23,6 +23,8 @@ from common.dynamo.wire.direct.endpoint import Endpoint
 from common.dynamo.wire.direct.signing import RequestSigner
 from common.dynamo.wire.sigv4 import Signer, amz_date
 
+pytestmark = pytest.mark.thorough
+
 # Of the AWS Signature Version 4 test suite (aws-sig-v4-test-suite) -------------------------------------------------
 
 SECRET_KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"

@@ -28,6 +28,8 @@ from common.dynamo.testing.values import S, key
 from common.dynamo.wire import AnswerLost, NotSent, WireFailure
 from common.dynamo.wire.direct import DirectWire
 
+pytestmark = pytest.mark.thorough
+
 GET = GetItem(table="t", key=key("p", "s"))
 PUT = PutItem(table="t", item=key("p", "s"))
 LARGE = PutItem(table="t", item={**key("p", "s"), "s": S("x" * 16_000_000)})
