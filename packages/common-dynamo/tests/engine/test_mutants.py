@@ -5,6 +5,7 @@ judged here is the suite, so it always runs on the embedded engine.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,7 +14,6 @@ from pydantic import BaseModel
 from common.dynamo import (
     DAO,
     Database,
-    EntityQuery,
     EntityType,
     Key,
     Plan,
@@ -23,8 +23,8 @@ from common.dynamo import (
     key_components,
     paging,
     plan,
+    queries,
     stored_state,
-    value_codec,
 )
 from common.dynamo import requests as rq
 from common.dynamo.codec import Misfit, ModelCodec
@@ -101,12 +101,13 @@ def stand_still(patch: pytest.MonkeyPatch) -> None:
 
 def stamp_no_write_id(patch: pytest.MonkeyPatch) -> None:
     """A stored item does not tell which write made it."""
-    item_of = Plan._item
+    stored = Plan._stored
 
-    def unstamped(self: Plan[Any], *arguments: Any) -> dict[str, Any]:
-        return {name: value for name, value in item_of(self, *arguments).items() if name != WRITE_ID}
+    def unstamped(self: Plan[Any], *arguments: Any) -> tuple[dict[str, Any], Any]:
+        item, model = stored(self, *arguments)
+        return {name: value for name, value in item.items() if name != WRITE_ID}, model
 
-    patch.setattr(Plan, "_item", unstamped)
+    patch.setattr(Plan, "_stored", unstamped)
 
 
 def forget_own_writes(patch: pytest.MonkeyPatch) -> None:
@@ -157,7 +158,7 @@ def put_stale_index_keys(patch: pytest.MonkeyPatch) -> None:
 
 def query_foreign_items(patch: pytest.MonkeyPatch) -> None:
     """A query does not look at the discriminator."""
-    patch.setattr(EntityQuery, "wants", lambda self, item: True)
+    patch.setattr(queries, "wanted_by", lambda *_, **__: lambda item: True)
 
 
 def get_foreign_items(patch: pytest.MonkeyPatch) -> None:
@@ -183,7 +184,15 @@ def read_misfits_as_defaults(patch: pytest.MonkeyPatch) -> None:
 
 def read_numbers_as_floats(patch: pytest.MonkeyPatch) -> None:
     """Money goes through binary fractions."""
-    patch.setattr(value_codec, "digits", lambda value: repr(float(value)))
+    validated = ModelCodec.validated
+
+    def imprecise(self: ModelCodec[Any], values: Mapping[str, Any]) -> Any:
+        rounded = {
+            name: Decimal(repr(float(value))) if isinstance(value, Decimal) else value for name, value in values.items()
+        }
+        return validated(self, rounded)
+
+    patch.setattr(ModelCodec, "validated", imprecise)
 
 
 def show_expired_items(patch: pytest.MonkeyPatch) -> None:

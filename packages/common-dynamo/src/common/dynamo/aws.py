@@ -5,8 +5,7 @@
 >>> session = assume_role(
 ...     "arn:aws:iam::123456789012:role/orders", external_id="ours-and-theirs", region="eu-central-1"
 ... )
->>> Database.connect(table="app", session=session)
-<Database 'app' on the direct wire, 0 entity types>
+>>> db = Database.connect(table="app", session=session)
 
 Nothing is sent before the first call. Importing this imports boto3.
 """
