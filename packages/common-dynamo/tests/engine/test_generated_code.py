@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from common.dynamo import ANY_SCALE, EntityType, Key
-from common.dynamo.requests import AssignmentForm, Assignments, Constant, IfNotExists, Path
+from common.dynamo.assignments import AssignmentForm, Assignments
+from common.dynamo.requests import Constant, IfNotExists, Path
 from common.dynamo.whole_items import whole_item_update
 from common.exceptions import InvalidInput
 

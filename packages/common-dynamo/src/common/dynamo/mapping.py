@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from common.dynamo.assignments import AssignmentForm
 from common.dynamo.bound_keys import BoundKey, QueryableKey
 from common.dynamo.codec import Misfit, ModelCodec, RowScale, compile_codec, refusal
 from common.dynamo.exceptions import InvalidItem
 from common.dynamo.keys import PARTITION_LIMIT, SORT_LIMIT, BoundTemplate, Key
 from common.dynamo.layout import EXPIRY, PARTITION, SCHEMA, SORT, TYPE, index_attributes, is_reserved
 from common.dynamo.multi_attribute_keys import BoundMultiKey, MultiKey, bind_multi_key
-from common.dynamo.requests import AssignmentForm, AttributeValue, Constant, Item, ItemKey, Path
+from common.dynamo.requests import AttributeValue, Constant, Item, ItemKey, Path
 from common.dynamo.schema_versions import SchemaVersions
 from common.dynamo.shards import Sharding, shard_partition
 from common.dynamo.value_classes import dataclass

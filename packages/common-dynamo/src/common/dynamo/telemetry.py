@@ -22,6 +22,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from common.dynamo.budgets import Overrun
 from common.dynamo.cost import NOTHING, Cost
 from common.dynamo.exceptions import OutcomeUnknown, RequestRefused, Unavailable
+from common.dynamo.instruments import Instruments
 from common.dynamo.requests import Query, Request, Scan
 from common.dynamo.span_attributes import (
     CanceledItem,
@@ -52,9 +53,6 @@ Events: TypeAlias = Literal["logs", "span"]
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
-_DURATION_BUCKETS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
-_DELAY_BUCKETS: Final = (0.01, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3600.0)
-_CAPACITY_BUCKETS: Final = (0.5, 1, 2, 5, 10, 25, 50, 100, 400, 1000)
 _THROTTLES: Final = frozenset(
     {"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded", "Throttling"}
 )
@@ -157,7 +155,7 @@ class Telemetry:
         self._traces = tracer_provider is not None
         self._measures = meter_provider is not None
         self._tracer = trace.get_tracer(SCOPE, _version(), tracer_provider, SCHEMA_URL)
-        self.instruments = _Instruments(metrics.get_meter(SCOPE, _version(), meter_provider, SCHEMA_URL))
+        self.instruments = Instruments(metrics.get_meter(SCOPE, _version(), meter_provider, SCHEMA_URL))
 
     def sending(self, send: AnyFunction) -> AnyFunction:
         """Return *send*, or *send* with instrumentation below it silenced, where there is any and this is wanted."""
@@ -292,44 +290,6 @@ def continued(context: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         otel_context.detach(token)
-
-
-class _Instruments:
-    """The instruments of 2.4, by the names they are known under."""
-
-    def __init__(self, meter: metrics.Meter) -> None:
-        self.duration = meter.create_histogram(
-            "db.client.operation.duration",
-            "s",
-            "Duration of database client operations.",
-            explicit_bucket_boundaries_advisory=_DURATION_BUCKETS,
-        )
-        self.capacity = meter.create_histogram(
-            "common.dynamo.client.consumed_capacity",
-            "{capacity_unit}",
-            "Capacity units that an operation consumed.",
-            explicit_bucket_boundaries_advisory=_CAPACITY_BUCKETS,
-        )
-        own = "common.dynamo.client."
-        self.retries = meter.create_counter(f"{own}retries", "{retry}", "Attempts after the first.")
-        self.unprocessed = meter.create_counter(f"{own}unprocessed_items", "{item}", "Batch entries sent again.")
-        self.pages = meter.create_counter(f"{own}pages", "{page}", "Pages of reads that took more than one.")
-        self.unknown = meter.create_counter(f"{own}unknown_outcomes", "{operation}", "Writes that may or may not be.")
-        self.overruns = meter.create_counter(
-            f"{own}budget.overruns", "{operation}", "Operations that went over a limit of a budget."
-        )
-        self.cancellations = meter.create_counter(
-            f"{own}transaction.cancellations", "{item}", "Items that a transaction was cancelled for."
-        )
-        relay = "common.dynamo.outbox."
-        self.published = meter.create_counter(f"{relay}published", "{event}", "Events that a relay has published.")
-        self.unpublished = meter.create_counter(f"{relay}failures", "{event}", "Attempts to publish that failed.")
-        self.waited = meter.create_histogram(
-            f"{relay}delay",
-            "s",
-            "Time from the commit of an event to its publication.",
-            explicit_bucket_boundaries_advisory=_DELAY_BUCKETS,
-        )
 
 
 class Recording:

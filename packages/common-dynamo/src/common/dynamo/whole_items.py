@@ -5,6 +5,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 from common.dynamo import requests as rq
+from common.dynamo.assignments import AssignmentForm, Assignments
 from common.dynamo.layout import PARTITION, SCHEMA, SCHEMA_PATH, SORT
 from common.dynamo.mapping import Mapped, WholeItemForm
 from common.dynamo.requests import AttributeValue
@@ -33,7 +34,7 @@ def whole_item_update(
     """
     form = _form(mapped, item, counts=counts)
     key = {PARTITION: item[PARTITION], SORT: item[SORT]}
-    assigned = rq.Assignments(form.assignments, form.values(item))
+    assigned = Assignments(form.assignments, form.values(item))
     update = rq.Update(set=assigned, remove=form.remove, add=form.add)
     returns: rq.ReturnValues = "ALL_NEW" if counts else "NONE"
     return rq.UpdateItem(table=table, key=key, update=update, condition=condition, returns=returns)
@@ -60,7 +61,7 @@ def _make_form(mapped: Mapped[Any], names: tuple[str, ...], *, counts: bool) -> 
     fields = [plan.attribute for plan in mapped.codec.plans.values()]
     indexed = [name for bound in mapped.indexes.values() for name in bound.names]
     return WholeItemForm(
-        rq.AssignmentForm(paths, frozenset({SCHEMA_PATH})),
+        AssignmentForm(paths, frozenset({SCHEMA_PATH})),
         itemgetter(*assigned),
         remove=tuple(rq.Path((name,)) for name in (*fields, *indexed) if name not in names),
         add=() if counter is None else ((rq.Path((counter,)), rq.Constant({"N": "1"})),),

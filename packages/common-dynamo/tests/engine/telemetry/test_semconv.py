@@ -84,7 +84,7 @@ def test_every_name_in_the_sources_is_in_the_table(semconv: Mapping[str, Any]) -
     folder = Path(telemetry.__file__).parent
     texts = {
         node.value
-        for file in ("telemetry.py", "span_attributes.py")
+        for file in ("telemetry.py", "span_attributes.py", "instruments.py")
         for node in ast.walk(ast.parse((folder / file).read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
@@ -99,7 +99,9 @@ def test_every_name_in_the_sources_is_in_the_table(semconv: Mapping[str, Any]) -
 def written_own(folder: Path) -> tuple[set[str], list[str]]:
     """Return our own names as the sources write them: whole ones, and patterns of those that are put together."""
     whole, together = set(), []
-    trees = [ast.parse((folder / file).read_text()) for file in ("telemetry.py", "span_attributes.py")]
+    trees = [
+        ast.parse((folder / file).read_text()) for file in ("telemetry.py", "span_attributes.py", "instruments.py")
+    ]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     parts = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
     for node in nodes:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from common.dynamo.assignments import AssignmentForm, Assignments
 from common.dynamo.requests import (
     And,
-    AssignmentForm,
-    Assignments,
     AttributeValue,
     BeginsWith,
     Between,
