@@ -29,6 +29,8 @@ from common.dynamo.wire import AnswerLost
 from common.dynamo.wire.direct import DirectWire
 from common.dynamo.wire.retry import Pace, Verdict, classify
 
+pytestmark = pytest.mark.thorough
+
 GET = GetItem(table="t", key=key("p", "s"))
 PUT = PutItem(table="t", item={**key("p", "s"), "secret": S("hunter2"), "b": B(b"\x00\xff")})
 FOUND = {"Item": {"n": N("12345678901234567890123456789012345678"), "s": S("é")}}

@@ -25,6 +25,8 @@ from common.dynamo.testing.values import S, key
 from common.dynamo.wire import Answer, AnswerLost, NotSent, WireFailure
 from common.dynamo.wire.direct import DirectWire
 
+pytestmark = pytest.mark.thorough
+
 GET = GetItem(table="t", key=key("p", "s"))
 PUT = PutItem(table="t", item=key("p", "s"))
 LARGE = PutItem(table="t", item={**key("p", "s"), "s": S("x" * 16_000_000)})
@@ -453,7 +455,6 @@ wire.close()
 '''
 
 
-@pytest.mark.thorough
 def test_a_cancelled_call_leaves_nothing_of_its_answer(server: ScriptedServer) -> None:
     """A thousand calls that are broken off at any moment: each later call gets its own answer, and no place is lost."""
 

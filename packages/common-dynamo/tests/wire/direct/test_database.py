@@ -35,6 +35,8 @@ from common.dynamo.testing.scripted_server import (
 from common.dynamo.testing.values import N, S, const, key, path
 from common.dynamo.wire.direct import DirectWire
 
+pytestmark = pytest.mark.thorough
+
 READ = Pattern("Test.read", "GetItem")
 WRITE = Pattern("Test.write", "PutItem")
 GET = GetItem(table="app", key=key("p", "s"))
