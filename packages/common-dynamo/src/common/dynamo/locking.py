@@ -1,9 +1,9 @@
 """A lock that a forked process does not inherit."""
 
-import os
 import threading
 from types import TracebackType
-from weakref import WeakSet
+
+from common.dynamo.forks import begin_anew_after_fork
 
 __all__ = ["ForkSafeLock"]
 
@@ -20,7 +20,11 @@ class ForkSafeLock:
     def __init__(self) -> None:
         self.raw = threading.RLock()
         """The lock itself, of this process; for paths where the calls of this class would be felt."""
-        _LOCKS.add(self)
+        begin_anew_after_fork(self)
+
+    def begin_anew(self) -> None:
+        """Be free in a child process."""
+        self.raw = threading.RLock()
 
     def __enter__(self) -> None:
         self.raw.acquire()
@@ -29,15 +33,3 @@ class ForkSafeLock:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.raw.release()
-
-
-_LOCKS: WeakSet[ForkSafeLock] = WeakSet()
-
-
-def _free_all() -> None:
-    for lock in _LOCKS:
-        lock.raw = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_free_all)

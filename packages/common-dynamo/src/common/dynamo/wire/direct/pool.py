@@ -1,6 +1,5 @@
 """Connections that wait for their next request: bounded, last in first out, shared by threads, left alone after a fork."""
 
-import os
 import queue
 import socket
 import time
@@ -8,8 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakSet
 
+from common.dynamo.forks import begin_anew_after_fork
 from common.dynamo.wire import NotSent
 from common.dynamo.wire.direct.connection import Connection
 
@@ -61,7 +60,7 @@ class Pool:
         self._timer = timer
         self._is_closed = False
         self._refill()
-        _POOLS.add(self)
+        begin_anew_after_fork(self)
 
     def _refill(self) -> None:
         self._idle: list[Connection] = []  # append and pop are atomic
@@ -153,7 +152,7 @@ class Pool:
         except IndexError:  # another thread was faster
             return
 
-    def leave_to_parent(self) -> None:
+    def begin_anew(self) -> None:
         """After a fork: close our copies of the sockets, whose other end goes on talking to the parent."""
         idle = self._idle
         self._refill()
@@ -193,15 +192,3 @@ class Pool:
             sock.close()
             raise
         return sock
-
-
-_POOLS: WeakSet[Pool] = WeakSet()
-
-
-def _leave_all_to_parent() -> None:
-    for pool in _POOLS:
-        pool.leave_to_parent()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_all_to_parent)
