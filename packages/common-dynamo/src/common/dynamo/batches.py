@@ -7,7 +7,7 @@ A batch is not atomic. BatchWriteItem can neither ask conditions nor keep unknow
 replacing puts and deletes travel in it; every other write is sent by itself.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeGuard, TypeVar
 
 from pydantic import BaseModel
@@ -55,15 +55,12 @@ def read_batch(operation: Operation, table: str, keys: Sequence[ItemKey], *, con
     identities = [_identity(key) for key in keys]
     left: Sequence[ItemKey] = list(dict(zip(identities, keys, strict=True)).values())
     found: dict[_Identity, Item] = {}
-    rounds = 0
-    while left:
-        left = _read_round(operation, table, left, found, consistent=consistent)
-        rounds += 1
-        if left and not _wait(operation, len(left), rounds):
-            raise Unavailable(
-                f"{len(left)} keys of a batch were still unprocessed at the deadline. Read fewer at once, or allow more time.",
-                engine_code="UnprocessedKeys",
-            )
+    left = _in_rounds(operation, left, lambda keys: _read_round(operation, table, keys, found, consistent=consistent))
+    if left:
+        raise Unavailable(
+            f"{len(left)} keys of a batch were still unprocessed at the deadline. Read fewer at once, or allow more time.",
+            engine_code="UnprocessedKeys",
+        )
     return [found.get(identity) for identity in identities]
 
 
@@ -81,10 +78,17 @@ def _read_round(
     return left
 
 
-def _wait(operation: Operation, unprocessed: int, rounds: int) -> bool:
-    if operation.recording is not None:
-        operation.recording.unprocessed += unprocessed
-    return operation.pause(rounds)
+def _in_rounds(operation: Operation, left: Sequence[T], send: Callable[[Sequence[T]], Sequence[T]]) -> Sequence[T]:
+    """Send *left*, and again what *send* says is unprocessed; return what still is when no other round may begin."""
+    rounds = 0
+    while left:
+        left = send(left)
+        rounds += 1
+        if left and operation.recording is not None:
+            operation.recording.unprocessed += len(left)
+        if left and not operation.pause(rounds):
+            break
+    return left
 
 
 # Writes ---------------------------------------------------------------------------------------------------------------
@@ -132,15 +136,12 @@ def _write_all(operation: Operation, together: dict[_Identity, rq.PutItem | rq.D
     """Send what travels in batches, the chunks of a round side by side: each item is in it once."""
     left: Sequence[rq.PutItem | rq.DeleteItem] = list(together.values())
     together.clear()
-    rounds = 0
-    while left:
-        left = _write_round(operation, left)
-        rounds += 1
-        if left and not _wait(operation, len(left), rounds):
-            raise OutcomeUnknown(
-                f"{len(left)} entries of a batch were still unprocessed at the deadline; the rest is applied. Repeat it.",
-                engine_code="UnprocessedItems",
-            )
+    left = _in_rounds(operation, left, lambda writes: _write_round(operation, writes))
+    if left:
+        raise OutcomeUnknown(
+            f"{len(left)} entries of a batch were still unprocessed at the deadline; the rest is applied. Repeat it.",
+            engine_code="UnprocessedItems",
+        )
 
 
 def _write_round(
