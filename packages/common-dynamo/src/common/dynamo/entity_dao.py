@@ -64,7 +64,7 @@ class DAO(Generic[M]):
 
     def _operation(self, method: str, operation: str, deadline: Within, *, batch_size: int | None = None) -> Operation:
         executor = self._executor
-        pattern = self._patterns.get((method, operation)) or self._pattern(method, operation)
+        pattern = self._pattern(method, operation)
         return Operation(executor, pattern, self._tables, executor.deadline(deadline), batch_size)
 
     def _pattern(self, method: str, operation: str) -> Pattern:

@@ -325,11 +325,7 @@ class Recording:
 
     def answered(self, request: Request, answer: Answer, cost: Cost, retries: int) -> None:
         """Note a call that succeeded, after *retries* further attempts."""
-        if self._first is None:
-            self._first = request
-        self._calls += 1
-        self._retries += retries
-        self._attempts += retries + 1
+        self._called(request, retries)
         self._last = answer
         if self._code:
             self._code, self._cause = "", None
