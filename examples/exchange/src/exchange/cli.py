@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -109,28 +110,24 @@ def pace(text: str) -> float:
 def serve_options(arguments: argparse.Namespace) -> ServeOptions:
     """Turn parsed arguments into the options of ``exchange serve``."""
     return ServeOptions(
-        endpoint=getattr(arguments, "endpoint", None),
-        wire=getattr(arguments, "wire", "auto"),
-        keep=getattr(arguments, "keep", None),
+        **_shared(arguments),
         port=arguments.port,
         gateway_port=arguments.gateway_port,
         seconds=arguments.seconds,
         pace=arguments.pace,
         traders=arguments.traders,
-        seed=arguments.seed,
     )
 
 
 def options(arguments: argparse.Namespace) -> RunOptions:
     """Turn parsed arguments into the options of a run."""
-    return RunOptions(
-        endpoint=getattr(arguments, "endpoint", None),
-        wire=getattr(arguments, "wire", "auto"),
-        keep=getattr(arguments, "keep", None),
-        traders=arguments.traders,
-        trades=arguments.trades,
-        seed=arguments.seed,
-    )
+    return RunOptions(**_shared(arguments), traders=arguments.traders, trades=arguments.trades)
+
+
+def _shared(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what every command takes; options that may stand before it or behind it are absent where they are not given."""
+    given = {name: getattr(arguments, name) for name in ("endpoint", "wire", "keep") if hasattr(arguments, name)}
+    return {**given, "seed": arguments.seed}
 
 
 def main(argv: list[str] | None = None) -> int:

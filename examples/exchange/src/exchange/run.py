@@ -32,16 +32,22 @@ START_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """What the command line says."""
+class Options:
+    """What the command line says of the services, whatever they are started for."""
 
     endpoint: str | None = None
     wire: str = "auto"
     """How an endpoint is reached: ``auto``, ``boto`` or ``direct``."""
     keep: Path | None = None
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions(Options):
+    """What the command line says of a day."""
+
     traders: int = 8
     trades: int = 2
-    seed: int = 1
 
 
 @contextmanager

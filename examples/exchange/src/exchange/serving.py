@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -20,7 +19,7 @@ from common.observability.dev import DevApp, FeedReader, LiveView
 from exchange.environment import PAGE, service_environments
 from exchange.fleet import Fleet, bound_socket
 from exchange.market import load_market
-from exchange.run import SERVICES, START_SECONDS, require_engine, run_folder
+from exchange.run import SERVICES, START_SECONDS, Options, require_engine, run_folder
 from exchange.traffic import Traffic
 
 FEED_PATH = "/dev/feed"
@@ -31,13 +30,9 @@ STOP_PAGE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServeOptions:
-    """What the command line says."""
+class ServeOptions(Options):
+    """What the command line says of ``exchange serve``."""
 
-    endpoint: str | None = None
-    wire: str = "auto"
-    """How an endpoint is reached: ``auto``, ``boto`` or ``direct``."""
-    keep: Path | None = None
     port: int = 0
     """Of the page; 0 is a free one."""
     gateway_port: int = 0
@@ -46,7 +41,6 @@ class ServeOptions:
     pace: float = 4.0
     """How many things happen per second; 0 is none."""
     traders: int = 5
-    seed: int = 1
 
 
 def serve(options: ServeOptions, console: Console) -> int:
